@@ -1,0 +1,291 @@
+"""Every table of the metadata database. Migrations under `migrations/` make exactly these."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects import sqlite
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_Serial = BigInteger().with_variant(sqlite.INTEGER(), "sqlite")  # SQLite counts only INTEGER keys
+_Time = DateTime(timezone=True)
+
+# --- models and their policies
+
+models = Table(
+    "models",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("policy_digest", String(71), nullable=False),
+    Column("revision", Integer, nullable=False),  # the ETag: +1 at each change
+    Column("generation", Integer, nullable=False, default=0),  # of the active release
+    Column("active_release", String(36)),
+    Column("updated_at", _Time, nullable=False),
+)
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("digest", String(71), primary_key=True),
+    Column("model", String(63), nullable=False, index=True),
+    Column("policy", JSON, nullable=False),
+    Column("created_at", _Time, nullable=False),
+)
+
+# --- feedback: the raw log's manifest and its projection
+
+raw_objects = Table(
+    "raw_objects",
+    metadata,
+    Column("shard", String(63), primary_key=True),
+    Column("first_offset", BigInteger, primary_key=True),
+    Column("last_offset", BigInteger, nullable=False),  # inclusive
+    Column("key", String(255), nullable=False, unique=True),
+    Column("sha256", String(71), nullable=False),
+    Column("records", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("created_at", _Time, nullable=False),
+)
+
+shards = Table(
+    "shards",
+    metadata,
+    Column("shard", String(63), primary_key=True),
+    Column("projected_offset", BigInteger, nullable=False),  # first offset not yet in `feedback`
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("source", String(255), primary_key=True),
+    Column("id", String(255), primary_key=True),
+    Column("shard", String(63), nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("model", String(63), nullable=False),
+    Column("subject_id", String(255), nullable=False),
+    Column("prediction_id", String(64)),
+    Column("predicted", String(255)),
+    Column("final", String(255), nullable=False),
+    Column("corrected", Boolean, nullable=False),
+    Column("selection", String(32)),
+    Column("payload", Text),
+    Column("actor", String(255)),
+    Column("occurred_at", _Time, nullable=False),
+    Column("received_at", _Time, nullable=False),
+    UniqueConstraint("shard", "offset"),
+    Index("ix_feedback_model_subject", "model", "subject_id"),
+    Index("ix_feedback_prediction", "prediction_id"),
+)
+
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("id", String(64), primary_key=True),  # "<generation>.<uuid7>"
+    Column("model", String(63), nullable=False),
+    Column("release", String(36), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("model_version", String(63), nullable=False),
+    Column("label", String(255), nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("payload_sha256", String(71)),
+    Column("at", _Time, nullable=False),
+    Index("ix_predictions_release_at", "release", "at"),
+)
+
+# --- datasets, triggers
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("id", String(80), primary_key=True),  # "<model>@<number>"
+    Column("model", String(63), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("digest", String(71), nullable=False),
+    Column("policy_digest", String(71), nullable=False),
+    Column("parent", String(80)),
+    Column("offsets", JSON, nullable=False),  # shard -> first offset not in it
+    Column("counts", JSON, nullable=False),  # split -> label -> examples
+    Column("corrections", Integer, nullable=False),  # effective, all told
+    Column("created_at", _Time, nullable=False),
+    UniqueConstraint("model", "number"),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", _Serial, primary_key=True),
+    Column("model", String(63), nullable=False, index=True),
+    Column("at", _Time, nullable=False),
+    Column("fire", Boolean, nullable=False),
+    Column("rule", String(63), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("corrections", Integer, nullable=False),
+    Column("policy_digest", String(71), nullable=False),
+    Column("offsets", JSON, nullable=False),
+    Column("run", String(36)),
+)
+
+# --- runs, jobs
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("model", String(63), nullable=False, index=True),
+    Column("state", String(32), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("cause", JSON, nullable=False),  # the trigger's decision in short
+    Column("offsets", JSON, nullable=False),
+    Column("policy_digest", String(71), nullable=False),
+    Column("dataset", String(80)),
+    Column("job", String(36)),
+    Column("candidate", String(63)),  # model version
+    Column("evaluation", String(36)),
+    Column("release", String(36)),
+    Column("failed_step", String(32)),
+    Column("failure", JSON),
+    Column("trace_id", String(32), nullable=False),
+    Column("created_at", _Time, nullable=False),
+    Column("ended_at", _Time),
+)
+
+run_steps = Table(
+    "run_steps",
+    metadata,
+    Column("run", String(36), primary_key=True),
+    Column("step", String(32), primary_key=True),
+    Column("state", String(32), nullable=False),
+    Column("started_at", _Time, nullable=False),
+    Column("ended_at", _Time),
+    Column("detail", JSON, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("run", String(36), unique=True),  # a run trains at most once
+    Column("model", String(63), nullable=False, index=True),
+    Column("dataset", String(80), nullable=False),
+    Column("trainer", String(63), nullable=False),
+    Column("hyperparameters", JSON, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("attempt", Integer, nullable=False),  # 1 is the first; 0 before it
+    Column("max_attempts", Integer, nullable=False),
+    Column("sequence", Integer, nullable=False),  # of the attempt's last callback
+    Column("progress", Float, nullable=False),
+    Column("metrics", JSON, nullable=False),
+    Column("artifacts", JSON, nullable=False),
+    Column("details", JSON, nullable=False),  # what the trainer says of its result
+    Column("failure", JSON),
+    Column("trace_id", String(32), nullable=False),
+    Column("queued_at", _Time, nullable=False),
+    Column("started_at", _Time),
+    Column("heartbeat_at", _Time),
+    Column("completed_at", _Time),
+)
+
+# --- model versions, evaluations, releases
+
+model_versions = Table(
+    "model_versions",
+    metadata,
+    Column("model", String(63), primary_key=True),
+    Column("version", String(63), primary_key=True),  # semantic
+    Column("artifact_key", String(255), nullable=False),
+    Column("artifact_sha256", String(71), nullable=False),
+    Column("artifact_bytes", BigInteger, nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("dataset", String(80), nullable=False),
+    Column("run", String(36), nullable=False, unique=True),
+    Column("predecessor", String(63)),
+    Column("metrics", JSON, nullable=False),
+    Column("trained_at", _Time, nullable=False),
+)
+
+evaluations = Table(
+    "evaluations",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("run", String(36), nullable=False, unique=True),
+    Column("model", String(63), nullable=False),
+    Column("candidate", String(63), nullable=False),
+    Column("champion", String(63)),
+    Column("verdict", String(16), nullable=False),
+    Column("summary", JSON, nullable=False),
+    Column("report_key", String(255), nullable=False),
+    Column("created_at", _Time, nullable=False),
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("model", String(63), nullable=False),
+    Column("model_version", String(63), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("generation", Integer),  # of its last promotion
+    Column("run", String(36), unique=True),
+    Column("previous", String(36)),
+    Column("created_at", _Time, nullable=False),
+    Column("deployed_at", _Time),
+    Column("ended_at", _Time),
+    Column("reason", Text, nullable=False, default=""),
+    Index("ix_releases_model_generation", "model", "generation"),
+)
+
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("id", String(63), primary_key=True),
+    Column("url", String(255), nullable=False),
+    Column("report", JSON, nullable=False),
+    Column("seen_at", _Time, nullable=False),
+)
+
+# --- what leaves a trace
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _Serial, primary_key=True),
+    Column("at", _Time, nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("action", String(63), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("before", JSON),
+    Column("after", JSON),
+    Column("reason", Text, nullable=False),
+    Column("trace_id", String(32), nullable=False),
+    Column("hash", String(71), nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", _Serial, primary_key=True),
+    Column("type", String(63), nullable=False),
+    Column("model", String(63), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("at", _Time, nullable=False),
+    Column("trace_id", String(32), nullable=False),
+    Column("data", JSON, nullable=False),
+)

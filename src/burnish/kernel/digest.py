@@ -1,0 +1,40 @@
+"""Content addresses: `sha256:<64 hex digits>` of bytes, or of a value's one canonical encoding."""
+
+import hashlib
+from collections.abc import Iterable
+
+import msgspec
+
+_CANONICAL = msgspec.json.Encoder(order="deterministic")
+PREFIX = "sha256:"
+
+
+def digest(data: bytes) -> str:
+    """Return the content address of bytes.
+
+    >>> digest(b"")[:19]
+    'sha256:e3b0c44298fc'
+    """
+    return PREFIX + hashlib.sha256(data).hexdigest()
+
+
+def digest_lines(lines: Iterable[bytes]) -> str:
+    """Return the content address of lines, each closed by a newline, without joining them."""
+    state = hashlib.sha256()
+    for line in lines:
+        state.update(line)
+        state.update(b"\n")
+    return PREFIX + state.hexdigest()
+
+
+def canonical(value: object) -> bytes:
+    """Return the JSON of a value with sorted keys and no white space: equal values, equal bytes."""
+    return _CANONICAL.encode(value)
+
+
+def hexadecimal(address: str) -> str:
+    """Return the 64 hex digits of a content address. Raises ValueError if it is not one."""
+    name = address.removeprefix(PREFIX)
+    if len(name) != hashlib.sha256().digest_size * 2 or not set(name) <= set("0123456789abcdef"):
+        raise ValueError(f"{address!r} is not a digest: write sha256:<64 hex digits>")
+    return name

@@ -1,0 +1,54 @@
+"""The object store: named, immutable bytes. Every room that keeps files keeps them here."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Literal, Protocol
+
+from burnish.kernel.digest import hexadecimal
+from burnish.kernel.errors import Conflict, NotFound
+
+
+class ObjectNotFound(NotFound):
+    """No object has this key."""
+
+    code = "object.not_found"
+
+
+class ObjectConflict(Conflict):
+    """The key is taken by other bytes; objects are never overwritten."""
+
+    code = "object.conflict"
+
+
+class Objects(Protocol):
+    """Create-only storage of bytes by key; durable once `put` returns."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Store the bytes. The same bytes again are a no-op; others raise ObjectConflict."""
+        ...
+
+    def get(self, key: str) -> bytes:
+        """Return the bytes. Raises ObjectNotFound."""
+        ...
+
+    def exists(self, key: str) -> bool:
+        """Tell whether the key is taken."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Yield the keys below a folder such as `raw/`, sorted."""
+        ...
+
+    def presign(self, key: str, method: Literal["GET", "PUT"], lifetime: timedelta) -> str:
+        """Return a URL that lets its bearer do this one thing for so long, without a key."""
+        ...
+
+
+def payload_key(sha256: str) -> str:
+    """Return the key of an input's bytes, kept by content.
+
+    >>> payload_key("sha256:" + "ab" * 32)[:22]
+    'payloads/sha256/ab/aba'
+    """
+    name = hexadecimal(sha256)
+    return f"payloads/sha256/{name[:2]}/{name}"

@@ -1,0 +1,196 @@
+"""The policy of a model: one TOML file; when it trains, what it must reach, how it ships."""
+
+import re
+import tomllib
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from burnish.kernel.digest import canonical, digest
+from burnish.kernel.errors import InvalidInput
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class PolicyError(InvalidInput):
+    """The policy file says something that cannot be."""
+
+    code = "policy.invalid"
+
+
+class Kind(StrEnum):
+    """What sort of model it is; each kind shares one pipeline."""
+
+    IMAGE_CLASSIFICATION = "image-classification"
+
+
+class Approval(StrEnum):
+    """Who lets a candidate that passed its gates into production."""
+
+    MANUAL = "manual"
+    AUTO = "auto"
+
+
+class TriggerPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When to retrain; counts are *effective* corrections since the last training."""
+
+    min_corrections: int = 100
+    min_days: float = 7
+    urgent_corrections: int = 300
+    paused: bool = False
+
+
+class DatasetPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How records become examples."""
+
+    validation: float = 0.2  # share of the subjects that are not held out
+    holdout: int = 300  # subjects, drawn by hash from those not chosen by uncertainty
+    holdout_source: str = ""  # if set, exactly this source's subjects are the holdout
+
+
+class PayloadPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which URIs a record may name as its input; our own store always."""
+
+    allow: tuple[str, ...] = ()
+
+
+class CapturePolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which served inputs are kept for feedback."""
+
+    sample: float = 1.0
+    days: int = 30
+
+
+class FeedbackPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a record must bring along."""
+
+    window_days: int = 30
+    require_prediction: bool = False
+
+
+class TrainPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which trainer, and what it may cost."""
+
+    trainer: str = "image-classifier"
+    path: str = "fast"
+    max_retries: int = 3
+    max_train_time: str = "4h"
+
+
+class GatesPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a candidate must reach; 0 switches a floor off."""
+
+    validation: float = 0.90
+    holdout: float = 0.88
+    per_class: float = 0.90
+    p_better: float = 0.90
+
+
+class ReleasePolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a candidate reaches production."""
+
+    approval: Approval = Approval.MANUAL
+
+
+class MonitorPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The lines that live accuracy must not cross."""
+
+    alert: float = 0.85
+    rollback: float = 0.80
+    min_outcomes: int = 20
+    confirm_share: float = 0.02
+
+
+class ModelPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that is decided about one model beforehand, versioned by digest."""
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    trigger: TriggerPolicy = field(default_factory=TriggerPolicy)
+    dataset: DatasetPolicy = field(default_factory=DatasetPolicy)
+    payload: PayloadPolicy = field(default_factory=PayloadPolicy)
+    capture: CapturePolicy = field(default_factory=CapturePolicy)
+    feedback: FeedbackPolicy = field(default_factory=FeedbackPolicy)
+    train: TrainPolicy = field(default_factory=TrainPolicy)
+    gates: GatesPolicy = field(default_factory=GatesPolicy)
+    release: ReleasePolicy = field(default_factory=ReleasePolicy)
+    monitor: MonitorPolicy = field(default_factory=MonitorPolicy)
+
+    @property
+    def digest(self) -> str:
+        """The policy's version: equal policies, equal digests, however they were written."""
+        return digest(canonical(self))
+
+
+def parse_policy(text: str) -> ModelPolicy:
+    r"""Read a policy file. Raises PolicyError naming the key, the value and the fix.
+
+    >>> parse_policy('name="laundry"\nkind="image-classification"\nlabels=["good","defect"]').name
+    'laundry'
+    """
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PolicyError(f"The policy is not TOML: {error}.") from error
+    return policy_of(raw)
+
+
+def policy_of(raw: dict[str, Any]) -> ModelPolicy:
+    """Build a policy from its plain form. Raises PolicyError as `parse_policy` does."""
+    try:
+        policy = msgspec.convert(raw, ModelPolicy)
+    except msgspec.ValidationError as error:
+        raise PolicyError(f"The policy has a mistake: {error}.") from error
+    _check(policy)
+    return policy
+
+
+def duration(text: str) -> timedelta:
+    """Return the time that a text such as `90s`, `15m`, `4h` or `7d` names.
+
+    >>> duration("4h")
+    datetime.timedelta(seconds=14400)
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise PolicyError.of("duration", text, "write a number and s, m, h or d, as in 4h")
+    return timedelta(seconds=float(match[1]) * _UNIT_SECONDS[match[2]])
+
+
+def _check(policy: ModelPolicy) -> None:
+    if _NAME.fullmatch(policy.name) is None:
+        raise PolicyError.of("name", policy.name, "use a-z, 0-9 and -, starting with a letter")
+    if len(set(policy.labels)) < 2 or len(set(policy.labels)) != len(policy.labels):  # noqa: PLR2004
+        raise PolicyError.of("labels", list(policy.labels), "name at least two different labels")
+    duration(policy.train.max_train_time)
+    shares = {
+        "dataset.validation": policy.dataset.validation,
+        "capture.sample": policy.capture.sample,
+        "gates.validation": policy.gates.validation,
+        "gates.holdout": policy.gates.holdout,
+        "gates.per_class": policy.gates.per_class,
+        "gates.p_better": policy.gates.p_better,
+        "monitor.alert": policy.monitor.alert,
+        "monitor.rollback": policy.monitor.rollback,
+        "monitor.confirm_share": policy.monitor.confirm_share,
+    }
+    counts: dict[str, float] = {
+        "trigger.min_corrections": policy.trigger.min_corrections,
+        "trigger.min_days": policy.trigger.min_days,
+        "trigger.urgent_corrections": policy.trigger.urgent_corrections,
+        "dataset.holdout": policy.dataset.holdout,
+        "train.max_retries": policy.train.max_retries,
+        "monitor.min_outcomes": policy.monitor.min_outcomes,
+    }
+    for name, share in shares.items():
+        if not 0 <= share <= 1:
+            raise PolicyError.of(name, share, "give a share between 0 and 1")
+    for name, count in counts.items():
+        if count < 0:
+            raise PolicyError.of(name, count, "give zero or more")
