@@ -1,0 +1,1 @@
+"""The replaceable rim: each part named after its technology."""

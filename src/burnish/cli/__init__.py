@@ -1,0 +1,1 @@
+"""Commands: HTTP clients of the API."""

@@ -1,0 +1,1 @@
+"""Clients in the standard library alone; they import nothing of Burnish."""

@@ -1,0 +1,1 @@
+"""Immutable training sets, built from the raw log."""

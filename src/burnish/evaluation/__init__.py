@@ -1,0 +1,1 @@
+"""Candidates judged against the serving model, on evidence."""

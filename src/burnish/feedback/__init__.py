@@ -1,0 +1,1 @@
+"""Corrections: records, their identity, and the raw log."""

@@ -1,0 +1,1 @@
+"""The inference front: predictions over HTTP."""

@@ -1,0 +1,1 @@
+"""The feedback front: a raw ASGI application."""

@@ -1,0 +1,1 @@
+"""What every room shares: errors, ids, time, digests, statistics, policy, audit, events."""

@@ -1,0 +1,1 @@
+"""One run of the loop: a durable saga of steps."""

@@ -1,0 +1,1 @@
+"""What serving loads as one unit, and the one pointer it follows."""

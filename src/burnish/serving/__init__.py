@@ -1,0 +1,1 @@
+"""Models in memory: loaded aside, swapped in one move, drained."""
