@@ -42,22 +42,34 @@ def floor(gate: str, right: int, n: int, threshold: float) -> GateResult:
     >>> floor("holdout", 90, 100, 0.88).verdict.value, floor("holdout", 60, 100, 0.88).verdict.value
     ('PASS', 'FAIL')
     """
+    low, high = wilson(right, n) if n else (None, None)
+    verdict, reason = _weigh(right, n, threshold, high)
+    return GateResult(
+        gate=gate,
+        verdict=verdict,
+        value=right / n if n else None,
+        threshold=threshold,
+        low=low,
+        high=high,
+        n=n,
+        reason=reason,
+    )
+
+
+def _weigh(right: int, n: int, threshold: float, high: float | None) -> tuple[Verdict, str]:
     if threshold == 0:
-        return _floor_result(gate, Verdict.PASS, right, n, threshold, "no floor is set")
-    if n == 0:
-        return _floor_result(gate, Verdict.INCONCLUSIVE, right, n, threshold, "no example yet")
-    _, high = wilson(right, n)
+        return Verdict.PASS, "no floor is set"
+    if high is None:
+        return Verdict.INCONCLUSIVE, "no example yet"
     share = f"{right} of {n} right"
     if high < threshold:
-        reason = f"{share}: at best {high:.3f}, below {threshold:g}"
-        return _floor_result(gate, Verdict.FAIL, right, n, threshold, reason)
+        return Verdict.FAIL, f"{share}: at best {high:.3f}, below {threshold:g}"
     if right / n < threshold:
         reason = f"{share}: below {threshold:g}, but the interval reaches {high:.3f}"
-        return _floor_result(gate, Verdict.INCONCLUSIVE, right, n, threshold, reason)
+        return Verdict.INCONCLUSIVE, reason
     if n < MIN_SUPPORT:
-        reason = f"{share}: fewer than {MIN_SUPPORT} examples decide nothing"
-        return _floor_result(gate, Verdict.INCONCLUSIVE, right, n, threshold, reason)
-    return _floor_result(gate, Verdict.PASS, right, n, threshold, share)
+        return Verdict.INCONCLUSIVE, f"{share}: fewer than {MIN_SUPPORT} examples decide nothing"
+    return Verdict.PASS, share
 
 
 def better(examples: Sequence[Example], threshold: float) -> GateResult:
@@ -86,21 +98,5 @@ def better(examples: Sequence[Example], threshold: float) -> GateResult:
         low=None,
         high=None,
         n=len(examples),
-        reason=reason,
-    )
-
-
-def _floor_result(
-    gate: str, verdict: Verdict, right: int, n: int, threshold: float, reason: str
-) -> GateResult:
-    low, high = wilson(right, n) if n else (None, None)
-    return GateResult(
-        gate=gate,
-        verdict=verdict,
-        value=right / n if n else None,
-        threshold=threshold,
-        low=low,
-        high=high,
-        n=n,
         reason=reason,
     )

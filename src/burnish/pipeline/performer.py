@@ -9,7 +9,7 @@ from burnish.kernel.clock import Clock
 from burnish.kernel.errors import BurnishError
 from burnish.kernel.ids import RunId
 from burnish.pipeline import service
-from burnish.pipeline.model import ENDS, Run, RunFailure, RunState, StepRecord
+from burnish.pipeline.model import ENDS, TRANSITIONS, Run, RunFailure, RunState, StepRecord
 from burnish.pipeline.ports import Pause, PipelineUnit
 from burnish.pipeline.saga import HALVES, Progress, Step
 
@@ -56,8 +56,10 @@ class Performer:
     def perform(self, step: Step, run: RunId) -> Progress:
         """Do, or look at, one step. Its failure is recorded, its effects undone: then STOP."""
         entered = self._enter(step, run)
-        if entered.state is not step.state:
+        if entered.state is RunState.HELD or entered.state in ENDS:
             return Progress.STOP
+        if entered.state is not step.state:
+            return Progress.DONE  # it was done before a crash that the checkpoint did not see
         try:
             progress = self._act(step, entered)
         except BurnishError as error:
@@ -72,9 +74,11 @@ class Performer:
         unit = self._units()
         with unit:
             run = unit.runs.get(id_)
-            if run.state in ENDS or run.state is RunState.HELD:
+            if run.state is RunState.HELD or run.state in ENDS:
                 return run
             if run.state is not step.state:
+                if step.event not in TRANSITIONS[run.state]:
+                    return run
                 run = service.move(unit, run, step.event, now=now)
             unit.runs.begin_step(id_, step.name, now)
             unit.commit()
@@ -86,7 +90,7 @@ class Performer:
                 return self._actions.do[step.name](run)
             except BurnishError:
                 raise
-            except Exception as error:  # noqa: BLE001  what nobody foresaw must end the run, not hide it
+            except Exception as error:
                 self._report("step failed", run=run.id, step=step.name, error=error)
                 if attempt == ATTEMPTS:
                     raise BurnishError(f"{type(error).__name__}: {error}") from error

@@ -32,7 +32,7 @@ class RunStore(Protocol):
         """
         ...
 
-    def list(self, model: str | None = None, *, limit: int = 50) -> list[Run]:
+    def newest(self, model: str | None = None, *, limit: int = 50) -> list[Run]:
         """Return the newest runs, newest first."""
         ...
 

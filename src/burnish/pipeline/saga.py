@@ -6,6 +6,7 @@ any crash, and then finds what it did before. So a checkpoint saves work, never 
 
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -66,7 +67,7 @@ HALVES: Final = {half.name: half for half in (TRAINING_HALF, RELEASE_HALF)}
 class Durable(Protocol):
     """What a durable engine gives to a saga."""
 
-    def checkpoint(self, name: str, work: Callable[[], str]) -> str:
+    def checkpoint(self, name: str, work: Callable[[], Progress]) -> Progress:
         """Do the work and remember its answer; after a crash, answer without doing it again."""
         ...
 
@@ -87,11 +88,9 @@ def drive(half: Half, run: RunId, durable: Durable, performer: Performer) -> Non
     """Take a run through one half of the saga, or as far as it gets."""
     for step in half.steps:
         while True:
-            answer = durable.checkpoint(
-                step.name, lambda step=step: performer.perform(step, run).value
-            )
-            if answer == Progress.STOP:
+            answer = durable.checkpoint(step.name, partial(performer.perform, step, run))
+            if answer is Progress.STOP:
                 return
-            if answer == Progress.DONE:
+            if answer is Progress.DONE:
                 break
             durable.wait(step.patience_s)

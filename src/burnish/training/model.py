@@ -11,7 +11,7 @@ from burnish.kernel.errors import Unauthenticated
 from burnish.kernel.ids import JobId, RunId
 from burnish.kernel.machine import advance
 
-TOKEN_SCOPE: Final = "training-callback"
+SCOPE: Final = "training-callback"  # of a callback token
 TOKEN_LIFETIME: Final = timedelta(hours=6)
 
 
@@ -117,7 +117,7 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
 
 
 class TrainerEvent(Struct, frozen=True, kw_only=True):
-    """Something that a trainer wants known: epoch_end, checkpoint_saved, …"""
+    """Something that a trainer wants known, such as epoch_end or checkpoint_saved."""
 
     sequence: int
     kind: str

@@ -28,7 +28,7 @@ class JobStore(Protocol):
         """Store a job's new state."""
         ...
 
-    def list(self, model: str | None = None, *, limit: int = 100) -> list[Job]:
+    def newest(self, model: str | None = None, *, limit: int = 100) -> list[Job]:
         """Return the newest jobs, newest first."""
         ...
 
@@ -60,6 +60,10 @@ class Launcher(Protocol):
 
     def is_alive(self, job: Job) -> bool:
         """Tell whether the current attempt still runs."""
+        ...
+
+    def was_launched(self, job: Job) -> bool:
+        """Tell whether the current attempt was ever started."""
         ...
 
     def stop(self, job: Job) -> None:

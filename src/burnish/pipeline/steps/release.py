@@ -34,9 +34,16 @@ class ReleaseStep:
     """Takes the candidate of a run into production."""
 
     def __init__(
-        self, *, units: Callable[[], PipelineUnit], clock: Clock, ids: Ids, pause: Pause
+        self,
+        *,
+        units: Callable[[], PipelineUnit],
+        views: Callable[[], PipelineUnit],
+        clock: Clock,
+        ids: Ids,
+        pause: Pause,
     ) -> None:
         self._units = units
+        self._views = views
         self._clock = clock
         self._ids = ids
         self._pause = pause
@@ -126,9 +133,8 @@ class ReleaseStep:
         return not waiting or late  # a replica that lags is shown and drained, and holds up nobody
 
     def _live(self) -> list[Replica]:
-        unit = self._units()
-        with unit:
-            replicas = unit.replicas.list()
+        with self._views() as view:
+            replicas = view.replicas.list()
         return [r for r in replicas if self._clock() - r.seen_at < LIVE_FOR]
 
     def _check_deadline(
