@@ -9,6 +9,9 @@ from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from burnish.kernel.errors import NotFound
+from burnish.rim import MEDIA_TYPE, problem
+
 _JSON: Final = "application/json"
 _READ_SECONDS: Final = 5  # a slow or silent client costs no thread for longer
 _POLL_SECONDS: Final = 0.1  # how soon `close` is noticed
@@ -63,7 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _READ_SECONDS
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         """Answer one of the three paths."""
         path = self.path.partition("?")[0]
         if path == "/healthz":
@@ -71,15 +74,14 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/readyz":
             reasons = list(self.reasons())
             status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
-            body = {"status": "not ready", "reasons": reasons} if reasons else {"status": "ok"}
-            self._answer(status, _JSON, json.dumps(body).encode())
+            state = "not ready" if reasons else "ok"
+            body = json.dumps({"status": state, "reasons": reasons}).encode()
+            self._answer(status, _JSON, body)
         elif path == "/metrics":
             self._answer(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(self.registry))
         else:
-            body = {"status": HTTPStatus.NOT_FOUND.value, "code": "not_found", "title": "Not Found"}
-            self._answer(
-                HTTPStatus.NOT_FOUND, "application/problem+json", json.dumps(body).encode()
-            )
+            code, document = problem(NotFound.of("path", path))
+            self._answer(HTTPStatus(code), MEDIA_TYPE, json.dumps(document).encode())
 
     def _answer(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
         self.send_response(status)

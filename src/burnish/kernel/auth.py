@@ -1,11 +1,11 @@
 """Credentials: what a token claims, and each way in which one fails to hold.
 
-    Unauthenticated   auth.required   no credentials were shown
-    ├── TokenInvalid  auth.invalid    not a token of ours, or changed on its way
-    ├── TokenExpired  auth.expired    its time is over
-    ├── TokenForeign  auth.foreign    a good token, but another thing's: another job, another attempt
-    └── TokenEnded    auth.ended      what it was made for has ended
-    Forbidden         auth.scope      a good token that may not do this
+Unauthenticated   auth.required   no credentials were shown
+├── TokenInvalid  auth.invalid    not a token of ours, or changed on its way
+├── TokenExpired  auth.expired    its time is over
+├── TokenForeign  auth.foreign    a good token, but another thing's: another job, another attempt
+└── TokenEnded    auth.ended      what it was made for has ended
+Forbidden         auth.scope      a good token that may not do this
 """
 
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Trace context: the one id that ties a correction to the release it caused. (W3C Trace Context)."""
+"""Trace context (W3C): the one id that ties a correction to the release it caused."""
 
 import re
 
@@ -36,9 +36,7 @@ def parse_traceparent(text: str | None) -> TraceContext | None:
         return None
     if not trace_id.strip("0") or not span_id.strip("0"):
         return None
-    return TraceContext(
-        trace_id=trace_id, span_id=span_id, sampled=bool(int(flags, 16) & _SAMPLED)
-    )
+    return TraceContext(trace_id=trace_id, span_id=span_id, sampled=bool(int(flags, 16) & _SAMPLED))
 
 
 def format_traceparent(context: TraceContext) -> str:
