@@ -12,13 +12,15 @@ from burnish.kernel.errors import (
     NotFound,
     Unauthenticated,
     Unavailable,
+    Unreadable,
 )
 
 MEDIA_TYPE: Final = "application/problem+json"
 
 # Single codes that their branch of the error tree would answer otherwise.
 BY_CODE: Final[Mapping[str, HTTPStatus]] = {
-    "request.malformed": HTTPStatus.BAD_REQUEST,
+    "request.timeout": HTTPStatus.REQUEST_TIMEOUT,
+    "request.method": HTTPStatus.METHOD_NOT_ALLOWED,
     "request.too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "request.timeout": HTTPStatus.REQUEST_TIMEOUT,
     "request.method": HTTPStatus.METHOD_NOT_ALLOWED,
@@ -33,6 +35,7 @@ BY_CODE: Final[Mapping[str, HTTPStatus]] = {
 BY_BRANCH: Final[tuple[tuple[type[BurnishError], HTTPStatus], ...]] = (
     (NotFound, HTTPStatus.NOT_FOUND),
     (Conflict, HTTPStatus.CONFLICT),
+    (Unreadable, HTTPStatus.BAD_REQUEST),  # before its parent
     (InvalidInput, HTTPStatus.UNPROCESSABLE_ENTITY),
     (Unauthenticated, HTTPStatus.UNAUTHORIZED),
     (Forbidden, HTTPStatus.FORBIDDEN),
