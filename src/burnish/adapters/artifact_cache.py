@@ -1,9 +1,9 @@
 """Artifacts on local disk, so that a replica starts without the object store."""
 
-import os
 from collections.abc import Collection
 from pathlib import Path
 
+from burnish.adapters.files import make_folder, write_durably
 from burnish.kernel.digest import digest, hexadecimal
 from burnish.kernel.objects import Objects
 from burnish.serving.model import ArtifactRef
@@ -15,7 +15,7 @@ class ArtifactCache:
     def __init__(self, objects: Objects, folder: Path) -> None:
         self._objects = objects
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
 
     def fetch(self, artifact: ArtifactRef) -> bytes:
         """Return the bytes from disk if they are there and whole, else from the object store.
@@ -42,18 +42,3 @@ class ArtifactCache:
 
     def _path(self, artifact: ArtifactRef) -> Path:
         return self._folder / f"{hexadecimal(artifact.sha256)}.onnx"
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Replace a file's content so that a crash leaves the old or the new one, never a part."""
-    draft = path.with_name(f".{path.name}.draft")
-    with draft.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

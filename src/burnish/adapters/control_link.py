@@ -18,7 +18,8 @@ from urllib.parse import quote, urlsplit
 import msgspec
 import structlog
 
-from burnish.adapters.artifact_cache import ArtifactCache, write_durably
+from burnish.adapters.artifact_cache import ArtifactCache
+from burnish.adapters.files import write_durably
 from burnish.serving.follower import Follower
 from burnish.serving.model import Assignment
 
@@ -81,7 +82,9 @@ class ControlLink:
         connection = self._polling
         if connection is not None and connection.sock is not None:
             with suppress(OSError):
-                connection.sock.shutdown(socket.SHUT_RDWR)  # wakes the poll, which may have 30 s to go
+                connection.sock.shutdown(
+                    socket.SHUT_RDWR
+                )  # wakes the poll, which may have 30 s to go
         for thread in self._threads:
             thread.join()
 

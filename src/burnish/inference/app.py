@@ -26,13 +26,14 @@ from burnish.inference.http import (
     Scope,
     Send,
     json_response,
-    trace_of,
 )
 from burnish.inference.metrics import InferenceMetrics
 from burnish.inference.plane import DataPlane, check_version
 from burnish.inference.replies import predict_reply, refusal
 from burnish.kernel.errors import BurnishError
+from burnish.kernel.trace import TraceContext, format_traceparent, parse_traceparent
 
+SPAN: Final = 16  # hex digits of a span id
 MEBIBYTE: Final = 1 << 20
 MAX_BODY: Final = 20 * MEBIBYTE
 MAX_BODIES: Final = 256 * MEBIBYTE  # of all requests together
@@ -93,7 +94,7 @@ class InferenceApp:
         """Answer one request (ASGI 3)."""
         started = self._perf()
         request = Request.of(scope, receive)
-        trace = trace_of(request.headers.get(b"traceparent"), self._new_trace_id)
+        trace = self._trace(request)
         try:
             response = await self._route(request)
         except ClientGone:
@@ -106,7 +107,7 @@ class InferenceApp:
             )
             response = refusal(request, BurnishError("This is our mistake; it has been logged."))
         with suppress(ConnectionError):
-            await response.send(send, ((b"traceparent", trace.traceparent.encode()),))
+            await response.send(send, ((b"traceparent", format_traceparent(trace).encode()),))
         self._count(request, response, self._perf() - started)
 
     async def _route(self, request: Request) -> Response:
@@ -203,6 +204,13 @@ class InferenceApp:
                 self._metrics.in_flight(self._gate.in_flight)
         finally:
             self._bodies.drop(body)
+
+    def _trace(self, request: Request) -> TraceContext:
+        """Return the trace that the request belongs to, a new one if it names none."""
+        context = parse_traceparent(request.headers.get(b"traceparent", b"").decode("latin-1"))
+        if context is not None:
+            return context
+        return TraceContext(trace_id=self._new_trace_id(), span_id=self._new_trace_id()[:SPAN])
 
     def _reasons(self) -> list[str]:
         return ["draining"] if self._draining else self._unready()

@@ -1,17 +1,16 @@
-"""The errors of the inference front.
+"""The errors of the inference front; a body that cannot be parsed is the kernel's `Unreadable`.
 
 BurnishError                     code                what the client does about it
 ├── NotFound
 │   └── RouteUnknown             route.unknown       reads the documentation
 ├── InvalidInput
-│   ├── MalformedRequest         request.malformed   sends JSON of the protocol's shape
 │   ├── TooLarge                 request.too_large   sends less
 │   ├── TooSlow                  request.timeout     sends faster
 │   ├── MethodNotAllowed         request.method      uses the method in `Allow`
 │   ├── UnsupportedMedia         request.media_type  sends image bytes
 │   └── InvalidTensor            tensor.invalid      sends the tensor that the metadata asks for
 ├── Unavailable
-│   └── Backpressure             backpressure        waits for `Retry-After`, then repeats
+│   └── Saturated                backpressure        waits for `Retry-After`, then repeats
 └── NotFinite                    model.not_finite    nothing: the model failed on this input
 """
 
@@ -22,12 +21,6 @@ class RouteUnknown(NotFound):
     """Nothing answers at this path."""
 
     code = "route.unknown"
-
-
-class MalformedRequest(InvalidInput):
-    """The body is not JSON, or not JSON of the protocol's shape."""
-
-    code = "request.malformed"
 
 
 class TooLarge(InvalidInput):
@@ -60,7 +53,7 @@ class InvalidTensor(InvalidInput):
     code = "tensor.invalid"
 
 
-class Backpressure(Unavailable):
+class Saturated(Unavailable):
     """As many requests are in flight as we take at once."""
 
     code = "backpressure"

@@ -3,7 +3,7 @@
 from math import ceil
 from typing import Final
 
-from burnish.inference.errors import Backpressure
+from burnish.inference.errors import Saturated
 
 _MEMORY: Final = 0.05  # weight of the newest request in the moving mean of service times
 _FIRST_GUESS_S: Final = 0.05
@@ -19,10 +19,10 @@ class Gate:
         self.in_flight = 0
 
     def enter(self) -> None:
-        """Count a request in. Raises Backpressure, which says when the queue will be worked off."""
+        """Count a request in. Raises Saturated, which says when the queue will be worked off."""
         if self.in_flight >= self._limit:
             wait = max(1, ceil(self.in_flight * self._mean_s / self._workers))
-            raise Backpressure(
+            raise Saturated(
                 f"{self._limit} requests are in flight: try again in {wait} s.", retry_after=wait
             )
         self.in_flight += 1

@@ -1,14 +1,13 @@
-"""Requests and responses over raw ASGI: bounded bodies, trace context, JSON."""
+"""Requests and responses over raw ASGI: bounded bodies, JSON."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct, field
 
-from burnish.inference.errors import Backpressure, TooLarge, TooSlow
+from burnish.inference.errors import Saturated, TooLarge, TooSlow
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -17,9 +16,6 @@ Send = Callable[[Message], Awaitable[None]]
 
 JSON: Final = b"application/json"
 BODY_SECONDS: Final = 30.0  # for the whole body to arrive; a slower client is cut off
-_TRACEPARENT: Final = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
-)
 
 
 class ClientGone(Exception):
@@ -50,23 +46,6 @@ class Response(Struct, frozen=True, kw_only=True):
 def json_response(document: object, status: int = 200) -> Response:
     """Return a JSON answer."""
     return Response(status=status, body=msgspec.json.encode(document))
-
-
-class Trace(Struct, frozen=True, kw_only=True):
-    """The W3C trace context that a request runs in."""
-
-    trace_id: str
-    traceparent: str
-
-
-def trace_of(header: bytes | None, new_trace_id: Callable[[], str]) -> Trace:
-    """Return the context that a `traceparent` header names, or a new one."""
-    text = header.decode("latin-1") if header is not None else ""
-    match = _TRACEPARENT.match(text)
-    if match is not None:
-        return Trace(trace_id=match[1], traceparent=match[0])
-    trace_id = new_trace_id()
-    return Trace(trace_id=trace_id, traceparent=f"00-{trace_id}-{new_trace_id()[:16]}-01")
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -106,7 +85,7 @@ class Bodies:
     async def read(self, request: Request) -> bytes:
         """Return the body. Give its length back with `drop` when it is no longer needed.
 
-        Raises TooLarge, TooSlow, Backpressure or ClientGone, and then holds nothing.
+        Raises TooLarge, TooSlow, Saturated or ClientGone, and then holds nothing.
         """
         declared = request.headers.get(b"content-length", b"0")
         if int(declared) > self._each:  # the server lets only digits through
@@ -137,7 +116,7 @@ class Bodies:
         if size > self._each:
             raise self._too_large()
         if self._held > self._together:
-            raise Backpressure("Too many bytes are being received: try again.", retry_after=1)
+            raise Saturated("Too many bytes are being received: try again.", retry_after=1)
 
     def _too_large(self) -> TooLarge:
         return TooLarge(

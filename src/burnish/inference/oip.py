@@ -9,8 +9,9 @@ import numpy as np
 from msgspec import Struct, field
 from numpy.typing import NDArray
 
-from burnish.inference.errors import InvalidTensor, MalformedRequest
+from burnish.inference.errors import InvalidTensor
 from burnish.inference.plane import Answer
+from burnish.kernel.errors import Unreadable
 from burnish.serving.router import Slot
 
 IMAGE: Final = (224, 224, 3)
@@ -53,11 +54,11 @@ _NESTED_DATA: Final = msgspec.json.Decoder(list[list[list[list[int]]]])
 
 
 def parse(body: bytes) -> InferRequest:
-    """Read an infer request. Raises MalformedRequest, or InvalidTensor for an unknown output."""
+    """Read an infer request. Raises Unreadable, or InvalidTensor for an unknown output."""
     try:
         request = _REQUEST.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedRequest(f"The body is no infer request: {error}.") from error
+        raise Unreadable(f"The body is no infer request: {error}.") from error
     for output in request.outputs:
         if output.name not in _OUTPUTS:
             raise InvalidTensor(f"There is no output {output.name!r}: ask for {list(_OUTPUTS)}.")
