@@ -1,11 +1,14 @@
 """Every table of the metadata database. Migrations under `migrations/` make exactly these."""
 
+from datetime import UTC, datetime
+
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
     DateTime,
+    Dialect,
     Float,
     Index,
     Integer,
@@ -13,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
 )
 from sqlalchemy.dialects import sqlite
@@ -26,7 +30,30 @@ metadata = MetaData(
 )
 
 _Serial = BigInteger().with_variant(sqlite.INTEGER(), "sqlite")  # SQLite counts only INTEGER keys
-_Time = DateTime(timezone=True)
+
+
+class _Utc(TypeDecorator[datetime]):
+    """A moment, in UTC on every database: SQLite forgets the time zone that it was given."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the moment in UTC; a naive one has no meaning. Raises ValueError."""
+        del dialect
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone: give a moment in UTC")
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return what was stored, in UTC."""
+        del dialect
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+_Time = _Utc()
 
 # --- models and their policies
 
@@ -124,6 +151,8 @@ datasets = Table(
     Column("offsets", JSON, nullable=False),  # shard -> first offset not in it
     Column("counts", JSON, nullable=False),  # split -> label -> examples
     Column("corrections", Integer, nullable=False),  # effective, all told
+    Column("left_out", JSON, nullable=False),  # reason -> records
+    Column("manifest", String(71), nullable=False),  # its digest, which is part of its key
     Column("created_at", _Time, nullable=False),
     UniqueConstraint("model", "number"),
 )
