@@ -1,0 +1,132 @@
+"""The platform under the story: `burnish up` as its user would start it, in a directory of its own.
+
+Quick settings only shorten waits (records are sealed after a second, not a minute); nothing that
+the loop promises is switched off.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final, Self
+
+from burnish import config
+from burnish.demo.album import DemoError
+from burnish.demo.link import Link
+
+ROLES: Final = ("control", "ingest", "worker", "serve")
+QUICK: Final = {"ingest.seal_seconds": "1", "worker.poll_seconds": "0.2"}
+READY_S: Final = 90.0
+DRAIN_S: Final = 40.0  # twice what a role may take, then the platform is killed
+TAIL_LINES: Final = 15
+
+
+class Platform:
+    """A running platform; a context manager that stops it whatever happens."""
+
+    def __init__(self, data: Path) -> None:
+        """Choose free ports for a platform in `data`; nothing starts yet."""
+        flags = QUICK | {f"{role}.port": str(port) for role, port in _free_ports().items()}
+        # An empty environment: variables meant for a real installation must not lead us there.
+        self.settings = config.load(data, flags, environ={})
+        self.data = data
+        self.token = ""
+        self._log = data / "logs" / "up.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        """Start; returns at once, see `wait_ready`."""
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        variables = [f"{name}={value}" for name, value in config.environment(self.settings).items()]
+        python = [sys.executable, "-m"]
+        bound = [*python, "burnish.adapters.process", str(os.getpid())]
+        with self._log.open("wb") as log:
+            # A session of its own: Ctrl-C reaches the demo only, which then stops us in order.
+            self._process = subprocess.Popen(  # noqa: S603
+                [*bound, "env", *variables, *python, "burnish", "up", "--data", str(self.data)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop, if it has not been."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop: SIGTERM drains; what has not ended long after it is killed."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(DRAIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()  # its roles die with it
+            process.wait()
+
+    def wait_ready(self, model: str) -> None:
+        """Return once the platform takes feedback for the model. Raises DemoError with its logs."""
+        deadline = time.monotonic() + READY_S
+        with ExitStack() as stack:
+            links = [Link(self.settings.control.url), Link(self.settings.ingest.url)]
+            for link in links:
+                stack.callback(link.close)
+            while not all(link.send("GET", "/readyz").ok for link in links):
+                self.check()
+                if time.monotonic() > deadline:
+                    raise DemoError(f"The platform was not ready after {READY_S:.0f} s.")
+                time.sleep(0.1)
+        self.token = (self.data / "admin.token").read_text().strip()
+        control = self.control()
+        while control.send("GET", f"/v1/models/{model}").status == HTTPStatus.NOT_FOUND:
+            self.check()
+            if time.monotonic() > deadline:
+                raise DemoError(f"The platform did not import the policy of {model}.")
+            time.sleep(0.1)
+        control.close()
+
+    def check(self) -> None:
+        """Raise DemoError if the platform has ended on its own."""
+        if self._process is not None and self._process.poll() is not None:
+            raise DemoError(f"The platform ended with exit code {self._process.returncode}.")
+
+    def control(self) -> Link:
+        """Return a new connection to the control plane."""
+        return Link(self.settings.control.url, token=self.token)
+
+    def ingest(self) -> Link:
+        """Return a new connection to the feedback front."""
+        return Link(self.settings.ingest.url, token=self.token)
+
+    def serve(self) -> Link:
+        """Return a new connection to serving."""
+        return Link(self.settings.serve.url)
+
+    def tails(self) -> str:
+        """Return the last lines of every log: the platform's, the roles' and the last job's."""
+        jobs = sorted(self.data.glob("jobs/*/*/log"), key=lambda path: path.stat().st_mtime)
+        logs = [*sorted(self._log.parent.glob("*.log")), *jobs[-1:]]
+        return "\n".join(_tail(path, self.data) for path in logs)
+
+
+def _free_ports() -> dict[str, int]:
+    """Return a free loopback port for every role, all different."""
+    with ExitStack() as stack:
+        ports = {}
+        for role in ROLES:
+            probe = stack.enter_context(socket.socket())
+            probe.bind(("127.0.0.1", 0))
+            ports[role] = int(probe.getsockname()[1])
+        return ports
+
+
+def _tail(path: Path, root: Path) -> str:
+    lines = path.read_text(errors="replace").splitlines()[-TAIL_LINES:]
+    return "\n".join([f"--- {path.relative_to(root)}", *lines])
