@@ -40,7 +40,7 @@ lint: $(VENV)/.test  ## Check format, lint, types and imports only
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/lint-imports --no-cache --no-logo
 
 .PHONY: bench
 bench: $(VENV)/.test  ## Measure: one file a question, each prints ratios

@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
+NO_ANSWER: Final = 0  # the status of a request that got none
 SWAP_WINDOW_S: Final = 1.0  # around a swap, whose latencies are reported on their own
 SAME: Final = 0.01  # probabilities of one photo by one release agree within this, batched or not
 

@@ -37,17 +37,11 @@ class Follower:
 
     def model(self) -> dict[str, Any]:
         """Return the model as it stands."""
-        model: dict[str, Any] = self._control.get(f"/v1/models/{self._model}")
-        return model
-
-    def items(self, path: str) -> list[dict[str, Any]]:
-        """Return the items of a list of the control API."""
-        items: list[dict[str, Any]] = self._control.get(path)["items"]
-        return items
+        return self._control.get(f"/v1/models/{self._model}")
 
     def runs(self) -> set[str]:
         """Return the ids of every run so far."""
-        return {run["id"] for run in self.items(f"/v1/runs?model={self._model}&limit=100")}
+        return {run["id"] for run in self._control.items("/v1/runs", model=self._model, limit=100)}
 
     def fired(self, before: set[str], *, timeout_s: float) -> str | None:
         """Wait for a run that was not there before and return its id; None if none begins."""
@@ -66,7 +60,7 @@ class Follower:
     def follow(self, run_id: str) -> dict[str, Any]:
         """Show a run step by step until it settles, and return it. Raises DemoError if it does not.
 
-        The screen shows the step under way; a step that was quicker than a look leaves its line too.
+        The screen shows the step under way; one quicker than a look leaves its line too.
         """
         deadline = time.monotonic() + RUN_TIMEOUT_S
         told: set[str] = set()
@@ -100,7 +94,9 @@ class Follower:
         with self._screen.phase(PHASES.get(name, name)) as phase:
             while time.monotonic() < deadline:
                 run = self._run(run_id)
-                step = next((one for one in run["steps"] if one["step"] == name), {})
+                step: dict[str, Any] = next(
+                    (one for one in run["steps"] if one["step"] == name), {}
+                )
                 if step.get("ended_at") or run["state"] in SETTLED:
                     break
                 if name == "train" and run.get("job"):
@@ -109,8 +105,7 @@ class Follower:
                 self._pause()
 
     def _run(self, run_id: str) -> dict[str, Any]:
-        run: dict[str, Any] = self._control.get(f"/v1/runs/{run_id}")
-        return run
+        return self._control.get(f"/v1/runs/{run_id}")
 
     def _pause(self) -> None:
         self._check()
@@ -118,7 +113,8 @@ class Follower:
 
 
 def _name(step: dict[str, Any]) -> str:
-    return PHASES.get(step["step"], step["step"])
+    name: str = step["step"]
+    return PHASES.get(name, name)
 
 
 def _seconds(step: dict[str, Any]) -> float | None:

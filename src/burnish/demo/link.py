@@ -1,104 +1,71 @@
-"""HTTP to the platform: one kept-alive connection per thread, JSON in and out."""
+"""The platform's roles over HTTP, with patience for one that is being restarted."""
 
-import http.client
 import time
-from collections.abc import Mapping
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any, Final
 
-import msgspec
-
+from burnish.client.api import Answer, ApiClient, ApiProblem, Unreachable
 from burnish.demo.album import DemoError
 
-NO_ANSWER = 0  # the status of a request that got none
-_LOST = (OSError, http.client.HTTPException)
-
-
-class Reply(msgspec.Struct, frozen=True):
-    """One answer."""
-
-    status: int
-    etag: str
-    body: bytes
-
-    @property
-    def ok(self) -> bool:
-        """Whether it is a 2xx."""
-        return http.client.OK <= self.status < http.client.MULTIPLE_CHOICES
-
-    def json(self) -> Any:
-        """Return the body's value. Raises DemoError if it is no JSON."""
-        try:
-            return msgspec.json.decode(self.body)
-        except msgspec.DecodeError as error:
-            raise DemoError(f"An answer is no JSON: {self.body[:200]!r}") from error
+PATIENCE_S: Final = 30.0
+_WAIT_S: Final = 0.1
+_PASSING: Final = frozenset(
+    {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE}
+)
 
 
 class Link:
-    """A connection to one role; not to be shared between threads."""
+    """Requests that may safely be repeated, to one role. Not to be shared between threads."""
 
-    def __init__(self, base: str, *, token: str = "", timeout_s: float = 30) -> None:
-        """Point at `http://host:port`; connects at the first request."""
-        address = urlsplit(base)
-        self._connection = http.client.HTTPConnection(
-            address.hostname or "", address.port, timeout=timeout_s
-        )
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+    def __init__(self, url: str, token: str | None = None) -> None:
+        """Point at a role; nothing is sent yet."""
+        self._client = ApiClient(url, token)
 
-    def send(
-        self, method: str, path: str, body: bytes = b"", *, content_type: str = "application/json"
-    ) -> Reply:
-        """Send one request, once; a lost connection is a reply with status 0."""
-        headers = {**self._headers, "Content-Type": content_type} if body else self._headers
+    def get(self, path: str, **query: str | int | None) -> dict[str, Any]:
+        """Return the JSON object at a path. Raises DemoError if it cannot be had."""
+        found: dict[str, Any] = _insist(lambda: self._client.get(path, **query)).json()
+        return found
+
+    def items(self, path: str, **query: str | int | None) -> list[dict[str, Any]]:
+        """Return the items of a list. Raises DemoError if it cannot be had."""
+        found: list[dict[str, Any]] = self.get(path, **query)["items"]
+        return found
+
+    def post(
+        self, path: str, body: bytes | Mapping[str, Any], *, content_type: str = "application/json"
+    ) -> dict[str, Any]:
+        """Post something and return the JSON answer. Raises DemoError if it is not taken."""
+        taken: dict[str, Any] = _insist(
+            lambda: self._client.post(path, body, content_type=content_type)
+        ).json()
+        return taken
+
+    def answers(self, path: str) -> bool:
+        """Tell whether a path is answered with success, now."""
         try:
-            return self._exchange(method, path, body, headers)
-        except _LOST as error:
-            self._connection.close()
-            return Reply(NO_ANSWER, "", str(error).encode())
-
-    def insist(
-        self,
-        method: str,
-        path: str,
-        body: bytes = b"",
-        *,
-        content_type: str = "application/json",
-        patience_s: float = 30,
-    ) -> Reply:
-        """Send a request that may safely be repeated until it gets a 2xx.
-
-        A role that is not there, restarts or asks to wait gets `patience_s` to come back. Raises
-        DemoError with the answer when it refuses, or stays away for longer.
-        """
-        deadline = time.monotonic() + patience_s
-        while True:
-            reply = self.send(method, path, body, content_type=content_type)
-            if reply.ok:
-                return reply
-            passing = reply.status in {
-                NO_ANSWER,
-                http.client.TOO_MANY_REQUESTS,
-                http.client.SERVICE_UNAVAILABLE,
-            }
-            if not passing or time.monotonic() > deadline:
-                said = reply.body[:500].decode(errors="replace")
-                raise DemoError(f"{method} {path} was answered {reply.status}: {said}")
-            time.sleep(0.1)
-
-    def get(self, path: str) -> Any:
-        """Return the JSON at a path. Raises DemoError."""
-        return self.insist("GET", path).json()
-
-    def post(self, path: str, value: Mapping[str, Any]) -> Any:
-        """Post a JSON value that may safely be repeated. Raises DemoError."""
-        return self.insist("POST", path, msgspec.json.encode(value)).json()
+            self._client.get(path)
+        except (ApiProblem, Unreachable):
+            return False
+        return True
 
     def close(self) -> None:
         """Hang up."""
-        self._connection.close()
+        self._client.close()
 
-    def _exchange(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        self._connection.request(method, path, body=body or None, headers=dict(headers))
-        response = self._connection.getresponse()
-        content = response.read()
-        return Reply(response.status, response.getheader("ETag", ""), content)
+
+def _insist(ask: Callable[[], Answer]) -> Answer:
+    """Ask until there is an answer; a refusal that will not pass, or 30 s, ends it."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return ask()
+        except ApiProblem as problem:
+            if problem.status not in _PASSING or time.monotonic() > deadline:
+                raise DemoError(f"The platform refused: {problem}.") from problem
+            wait = problem.retry_after or _WAIT_S
+        except Unreachable as error:
+            if time.monotonic() > deadline:
+                raise DemoError(str(error)) from error
+            wait = _WAIT_S
+        time.sleep(wait)

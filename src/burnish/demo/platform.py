@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
-from http import HTTPStatus
 from pathlib import Path
 from typing import Final, Self
 
@@ -74,23 +73,11 @@ class Platform:
     def wait_ready(self, model: str) -> None:
         """Return once the platform takes feedback for the model. Raises DemoError with its logs."""
         deadline = time.monotonic() + READY_S
-        with ExitStack() as stack:
-            links = [Link(self.settings.control.url), Link(self.settings.ingest.url)]
-            for link in links:
-                stack.callback(link.close)
-            while not all(link.send("GET", "/readyz").ok for link in links):
-                self.check()
-                if time.monotonic() > deadline:
-                    raise DemoError(f"The platform was not ready after {READY_S:.0f} s.")
-                time.sleep(0.1)
+        urls = (self.settings.control.url, self.settings.ingest.url)
+        for url in urls:
+            self._wait(Link(url), "/readyz", deadline, "The platform was not ready")
         self.token = (self.data / "admin.token").read_text().strip()
-        control = self.control()
-        while control.send("GET", f"/v1/models/{model}").status == HTTPStatus.NOT_FOUND:
-            self.check()
-            if time.monotonic() > deadline:
-                raise DemoError(f"The platform did not import the policy of {model}.")
-            time.sleep(0.1)
-        control.close()
+        self._wait(self.control(), f"/v1/models/{model}", deadline, "It imported no policy")
 
     def check(self) -> None:
         """Raise DemoError if the platform has ended on its own."""
@@ -99,21 +86,30 @@ class Platform:
 
     def control(self) -> Link:
         """Return a new connection to the control plane."""
-        return Link(self.settings.control.url, token=self.token)
+        return Link(self.settings.control.url, self.token)
 
     def ingest(self) -> Link:
         """Return a new connection to the feedback front."""
-        return Link(self.settings.ingest.url, token=self.token)
+        return Link(self.settings.ingest.url, self.token)
 
-    def serve(self) -> Link:
-        """Return a new connection to serving."""
-        return Link(self.settings.serve.url)
+    @property
+    def serve_url(self) -> str:
+        """Where predictions are asked for."""
+        return self.settings.serve.url
 
     def tails(self) -> str:
         """Return the last lines of every log: the platform's, the roles' and the last job's."""
         jobs = sorted(self.data.glob("jobs/*/*/log"), key=lambda path: path.stat().st_mtime)
         logs = [*sorted(self._log.parent.glob("*.log")), *jobs[-1:]]
         return "\n".join(_tail(path, self.data) for path in logs)
+
+    def _wait(self, link: Link, path: str, deadline: float, failure: str) -> None:
+        while not link.answers(path):
+            self.check()
+            if time.monotonic() > deadline:
+                raise DemoError(f"{failure} within {READY_S:.0f} s ({path}).")
+            time.sleep(0.1)
+        link.close()
 
 
 def _free_ports() -> dict[str, int]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from burnish.client.http import Connection
 from burnish.demo.album import Album, DemoError, Photo
 from burnish.demo.answers import Answer, Identity, summarise
 from burnish.demo.follow import PROMOTED, Follower
@@ -95,7 +96,7 @@ class Story:
         self._clock, self._random = clock, random
         self._control, self._ingest = platform.control(), platform.ingest()
         self._follower = Follower(self._control, album.model, screen, platform.check)
-        self._traffic = Traffic(platform.settings.serve.url, album.model, album.passers)
+        self._traffic = Traffic(platform.serve_url, album.model, album.passers)
         self._truth = {photo.name: photo.label for photo in album.stream}
         self._arrived = 0
         self._asked: list[Answer] = []  # about arriving photos
@@ -132,9 +133,7 @@ class Story:
         photos += [(photo, f"{album.model}-seed") for photo in album.first]
         with self._screen.phase("uploading photos", total=len(photos)) as phase:
             for photo, source in photos:
-                stored = self._control.insist(
-                    "POST", "/v1/payloads", photo.read(), content_type="image/png"
-                ).json()
+                stored = self._control.post("/v1/payloads", photo.read(), content_type="image/png")
                 lines.append(label(photo, stored["uri"], album.model, source=source, at=at))
                 phase.advance()
             phase.note = f"{len(album.holdout)} of them only ever judge"
@@ -188,12 +187,12 @@ class Story:
 
     def _ask(self, photos: Sequence[Photo]) -> list[Answer]:
         def ask(share: Sequence[Photo]) -> list[Answer]:
-            link = self._platform.serve()
+            connection = Connection(self._platform.serve_url)
             answers = []
             for photo in share:
-                answers.append(predict(link, self._album.model, photo, photo.read()))
+                answers.append(predict(connection, self._album.model, photo, photo.read()))
                 phase.advance()
-            link.close()
+            connection.close()
             return answers
 
         with (
@@ -224,11 +223,11 @@ class Story:
         return accepted
 
     def _send(self, lines: list[dict[str, Any]]) -> float:
-        """Send records as one batch; return when they were accepted. Raises DemoError if one isn't."""
+        """Send records as one batch; return when they were accepted. Raises DemoError if not."""
         if lines:
             body = b"\n".join(msgspec.json.encode(line) for line in lines)
-            reply = self._ingest.insist("POST", "/v1/feedback/batch", body, content_type=BATCH)
-            refused = [result for result in reply.json()["results"] if result["status"] >= 300]  # noqa: PLR2004
+            reply = self._ingest.post("/v1/feedback/batch", body, content_type=BATCH)
+            refused = [result for result in reply["results"] if result["status"] >= 300]  # noqa: PLR2004
             if refused:
                 raise DemoError(f"{len(refused)} records were refused, the first: {refused[0]}")
         return time.monotonic()
@@ -239,15 +238,15 @@ class Story:
 
     def _wait_serving(self) -> None:
         """Return once serving answers for the model; before that there is nothing to call."""
-        link = self._platform.serve()
+        connection = Connection(self._platform.serve_url)
         photo = self._album.passers[0]
         data, deadline = photo.read(), time.monotonic() + ANSWER_S
-        while predict(link, self._album.model, photo, data).failed:
+        while predict(connection, self._album.model, photo, data).failed:
             self._platform.check()
             if time.monotonic() > deadline:
                 raise DemoError(f"Serving did not take the release up within {ANSWER_S:.0f} s.")
             time.sleep(0.02)
-        link.close()
+        connection.close()
 
     def _report(
         self, number: int, run: dict[str, Any] | None, accepted: float, reviewed: _Reviewed
@@ -295,7 +294,7 @@ class Story:
 
     def _note_releases(self) -> None:
         """Remember which releases there are: only these may ever answer."""
-        for release in self._follower.items(f"/v1/releases?model={self._album.model}"):
+        for release in self._control.items("/v1/releases", model=self._album.model):
             if release.get("generation") is not None:
                 self._known.add(
                     (release["id"], int(release["generation"]), release["model_version"])
@@ -311,7 +310,7 @@ class Story:
                 swap_us=swap.get("swap_us"),
                 ready_seconds=swap.get("ready_seconds"),
             )
-            for replica in self._follower.items("/v1/replicas")
+            for replica in self._control.items("/v1/replicas")
             for swap in replica["models"].get(self._album.model, {}).get("swaps", [])
         ]
 

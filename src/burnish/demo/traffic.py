@@ -2,16 +2,15 @@
 
 import time
 from collections.abc import Callable, Sequence
-from http import HTTPStatus
 from itertools import count
 from threading import Condition, Event, Thread
 from typing import Final
 
 import msgspec
 
+from burnish.client.http import ApiProblem, Connection, Unreachable
 from burnish.demo.album import DemoError, Photo
-from burnish.demo.answers import Answer
-from burnish.demo.link import Link
+from burnish.demo.answers import NO_ANSWER, Answer
 
 RATE: Final = 15.0  # requests a second; leaves most of two cores to the loop
 CALLERS: Final = 8  # threads; a stall of half a second still meets a free one
@@ -27,26 +26,28 @@ class _Body(msgspec.Struct, frozen=True):
     payload_sha256: str = ""
 
 
-def predict(link: Link, model: str, photo: Photo, data: bytes) -> Answer:
+def predict(connection: Connection, model: str, photo: Photo, data: bytes) -> Answer:
     """Ask for one prediction, once, and record whatever comes of it."""
     started = time.monotonic()
-    reply = link.send("POST", f"/v1/models/{model}/predict", data, content_type="image/png")
+    status, content = NO_ANSWER, b""
+    try:
+        reply = connection.request(
+            "POST", f"/v1/models/{model}/predict", data, {"Content-Type": "image/png"}
+        )
+        status, content = reply.status, reply.body
+    except ApiProblem as problem:
+        status = problem.status
+    except Unreachable:
+        pass
     latency = time.monotonic() - started
-    status = reply.status
-    if status == HTTPStatus.OK:
-        try:
-            body = msgspec.json.decode(reply.body, type=_Body)
-        except msgspec.MsgspecError:
-            status = -1  # a 200 that says nothing is a failure too
-        else:
-            return Answer(
-                photo=photo.name,
-                started=started,
-                latency_s=latency,
-                status=status,
-                **msgspec.structs.asdict(body),
-            )
-    return Answer(photo=photo.name, started=started, latency_s=latency, status=status)
+    bare = Answer(photo=photo.name, started=started, latency_s=latency, status=status)
+    if bare.failed:
+        return bare
+    try:
+        body = msgspec.json.decode(content, type=_Body)
+    except msgspec.MsgspecError:  # a success that says nothing is a failure too
+        return msgspec.structs.replace(bare, status=NO_ANSWER)
+    return msgspec.structs.replace(bare, **msgspec.structs.asdict(body))
 
 
 class Traffic:
@@ -97,17 +98,17 @@ class Traffic:
                 raise DemoError(f"Generation {generation} did not answer within {timeout_s:.0f} s.")
 
     def _call(self) -> None:
-        link = Link(self._serve)
+        connection = Connection(self._serve)
         while True:
             ticket = next(self._tickets)  # atomic: one bytecode of a C iterator
             wait = self._began + ticket / self._rate - time.monotonic()
             if self._stopped.wait(max(0.0, wait)):
                 break
             photo, data = self._photos[ticket % len(self._photos)]
-            answer = predict(link, self._model, photo, data)
+            answer = predict(connection, self._model, photo, data)
             self.answers.append(answer)
             if not answer.failed and answer.generation not in self._first_seen:
                 with self._news:
                     self._first_seen.setdefault(answer.generation, answer.ended)
                     self._news.notify_all()
-        link.close()
+        connection.close()
