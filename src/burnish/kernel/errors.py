@@ -1,9 +1,9 @@
 """The root of the error tree. Every room adds its own branch in its `model.py`.
 
     BurnishError                 code                 meaning
-    ├── InvalidInput             input.invalid        a field holds what it must not; says which and the fix
+    ├── InvalidInput             input.invalid        a field is wrong: which, and the fix
     ├── NotFound                 not_found            no such thing
-    ├── Conflict                 conflict             it is not in the state that the request presumes
+    ├── Conflict                 conflict             not in the state that the request presumes
     │   ├── IllegalTransition    state.illegal        the state machine has no such arrow
     │   └── Stale                state.stale          someone else changed it first; read again
     ├── Unauthenticated          auth.*               no, bad or expired credentials
