@@ -1,9 +1,11 @@
 """What the feedback room needs from the world."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from burnish.feedback.model import (
+    FeedbackRecord,
     Incoming,
     Published,
     RawObject,
@@ -11,10 +13,12 @@ from burnish.feedback.model import (
     Receipt,
     Rejection,
 )
+from burnish.feedback.verdict import Offsets, Verdict
 from burnish.kernel.errors import BurnishError
 
 Receipts = Sequence[Receipt] | BurnishError
 Kept = BurnishError | None
+Parse = Callable[[RawRecord], FeedbackRecord]  # raises InvalidInput if the line breaks its schema
 
 
 class FeedbackLog(Protocol):
@@ -80,7 +84,7 @@ class Manifest(Protocol):
 class RawLog(Protocol):
     """Every accepted record, in order, immutable."""
 
-    def end(self) -> dict[str, int]:
+    def end(self) -> Offsets:
         """Return per shard the first offset that the log does not yet hold."""
         ...
 
@@ -131,3 +135,39 @@ class Meter(Protocol):
     def render(self) -> bytes:
         """Return everything counted, in the Prometheus text format."""
         ...
+
+
+class FeedbackStore(Protocol):
+    """The projection of the raw log into a table; may be thrown away and projected again."""
+
+    def offsets(self) -> Offsets:
+        """Return, per shard, the first offset that is not projected yet."""
+        ...
+
+    def advance(self, shard: str, *, expected: int, to: int) -> None:
+        """Move a shard's offset. Raises Stale if it does not stand at `expected`."""
+        ...
+
+    def add(self, verdicts: Sequence[Verdict]) -> set[str]:
+        """Keep verdicts, one per identity: of copies the one of lowest precedence, at any time.
+
+        Returns the names of the models that learnt something new; copies are no news.
+        """
+        ...
+
+    def on_touched_subjects(self, model: str, since: Offsets) -> list[Verdict]:
+        """Return all verdicts on those subjects that have at least one beyond `since`."""
+        ...
+
+
+class FeedbackUnit(Protocol):
+    """One transaction."""
+
+    @property
+    def feedback(self) -> FeedbackStore:
+        """The projection, inside this transaction."""
+        ...
+
+
+# Opens a transaction; leaving the block commits it, leaving by an error undoes it.
+FeedbackUnits = Callable[[], AbstractContextManager[FeedbackUnit]]

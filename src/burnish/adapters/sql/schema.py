@@ -1,11 +1,14 @@
 """Every table of the metadata database. Migrations under `migrations/` make exactly these."""
 
+from datetime import UTC, datetime
+
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
     DateTime,
+    Dialect,
     Float,
     Index,
     Integer,
@@ -13,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
 )
 from sqlalchemy.dialects import sqlite
@@ -26,7 +30,32 @@ metadata = MetaData(
 )
 
 _Serial = BigInteger().with_variant(sqlite.INTEGER(), "sqlite")  # SQLite counts only INTEGER keys
-_Time = DateTime(timezone=True)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment in UTC; SQLite, which knows no time zones, keeps it without one."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn any zone into UTC; a moment without a zone is a mistake of the caller."""
+        del dialect
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone: give a moment in UTC")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give the zone back."""
+        del dialect
+        if value is None or value.tzinfo is not None:
+            return value
+        return value.replace(tzinfo=UTC)
+
+
+_Time = Moment()
 
 # --- models and their policies
 
@@ -124,6 +153,8 @@ datasets = Table(
     Column("offsets", JSON, nullable=False),  # shard -> first offset not in it
     Column("counts", JSON, nullable=False),  # split -> label -> examples
     Column("corrections", Integer, nullable=False),  # effective, all told
+    Column("left_out", JSON, nullable=False),  # reason -> records
+    Column("manifest", String(71), nullable=False),  # its digest, which is part of its key
     Column("created_at", _Time, nullable=False),
     UniqueConstraint("model", "number"),
 )
