@@ -75,7 +75,7 @@ class TriggerUnit(Protocol):
         ...
 
     @property
-    def runs(self) -> RunStarter:
+    def run_starter(self) -> RunStarter:
         """Where a firing decision becomes a run."""
         ...
 

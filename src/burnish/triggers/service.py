@@ -43,12 +43,12 @@ def consider(
             policy.trigger,
             effective=effective,
             since_last=since_last,
-            active_run=unit.runs.active(model),
+            active_run=unit.run_starter.active(model),
             operator=operator,
         )
         run = None
         if decision.fire:
-            run = unit.runs.start(policy, decision, offsets, actor=actor)
+            run = unit.run_starter.start(policy, decision, offsets, actor=actor)
             if run is None:  # one began between the question and the start
                 decision = decide(
                     policy.trigger, effective=effective, since_last=since_last, active_run=True
