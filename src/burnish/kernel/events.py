@@ -38,3 +38,11 @@ class EventLog(Protocol):
     def last_id(self) -> int:
         """Return the greatest id so far, 0 if there is none."""
         ...
+
+
+class Signals(Protocol):
+    """Wakes waiting runs, in the transaction of the change that they wait for."""
+
+    def wake(self, run: str, key: str) -> None:
+        """Tell a run to look again; the same key twice wakes it once."""
+        ...

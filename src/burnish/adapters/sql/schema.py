@@ -32,28 +32,30 @@ metadata = MetaData(
 _Serial = BigInteger().with_variant(sqlite.INTEGER(), "sqlite")  # SQLite counts only INTEGER keys
 
 
-class _Utc(TypeDecorator[datetime]):
-    """A moment, in UTC on every database: SQLite forgets the time zone that it was given."""
+class Moment(TypeDecorator[datetime]):
+    """A moment in UTC; SQLite, which knows no time zones, keeps it without one."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return the moment in UTC; a naive one has no meaning. Raises ValueError."""
-        del dialect
-        if value is not None and value.tzinfo is None:
-            raise ValueError(f"{value!r} has no time zone: give a moment in UTC")
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return what was stored, in UTC."""
+        """Turn any zone into UTC; a moment without a zone is a mistake of the caller."""
         del dialect
         if value is None:
             return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone: give a moment in UTC")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give the zone back."""
+        del dialect
+        if value is None or value.tzinfo is not None:
+            return value
+        return value.replace(tzinfo=UTC)
 
 
-_Time = _Utc()
+_Time = Moment()
 
 # --- models and their policies
 

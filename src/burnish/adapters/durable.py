@@ -1,0 +1,115 @@
+"""The durable engine: the only file that knows DBOS.
+
+Each half of a saga is one workflow; its id is `<half>:<run>`, so that it starts once. Whoever wants
+one started, or woken, says so in the transaction of the change that is the reason for it.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from dbos import DBOS, DBOSClient, DBOSConfig, EnqueueOptions, Serializer, StepOptions
+from sqlalchemy import Connection, Engine
+
+from burnish.kernel.ids import RunId
+from burnish.pipeline.saga import HALVES, Performer, Progress, drive
+
+APPLICATION: Final = "burnish"
+VERSION: Final = "1"  # of the saga's shape; runs of another version are not taken over
+QUEUE: Final = "runs"
+WORKFLOW: Final = "saga"
+WAKE: Final = "wake"
+POLL_S: Final = 0.1
+CONCURRENT_RUNS: Final = 4  # per worker
+DB_RETRIES: Final = 10  # of a step whose own bookkeeping failed; the first after 1 s, then doubling
+
+
+class JsonSerializer(Serializer):
+    """Keeps what the engine stores readable, and free of code."""
+
+    def serialize(self, data: Any) -> str:
+        """Return the JSON of plain data."""
+        return json.dumps(data)
+
+    def deserialize(self, serialized_data: str) -> Any:
+        """Return the plain data."""
+        return json.loads(serialized_data)
+
+    def name(self) -> str:
+        """Return the name under which DBOS notes the format."""
+        return "burnish_json"
+
+
+class DbosMessenger:
+    """Starts and wakes runs from inside a transaction of any process."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._client = DBOSClient(
+            system_database_engine=engine, serializer=JsonSerializer(), lazy=True
+        )
+
+    def begin(self, connection: Connection, half: str, run: str) -> None:
+        """Start a half of a run, once."""
+        options: EnqueueOptions = {
+            "workflow_name": WORKFLOW,
+            "queue_name": QUEUE,
+            "workflow_id": f"{half}:{run}",
+            "app_version": VERSION,
+        }
+        self._client.enqueue_in_transaction(connection, options, half, run)
+
+    def wake(self, connection: Connection, run: str, key: str) -> None:
+        """Wake the training half of a run, which is the one that waits for others."""
+        self._client.send_in_transaction(connection, f"train:{run}", key, WAKE, key)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._client.destroy()
+
+
+class DbosEngine:
+    """Runs sagas in this process until it is closed."""
+
+    def __init__(self, engine: Engine, *, executor: str, performer: Performer) -> None:
+        self._performer = performer
+        self._dbos = DBOS(
+            config=DBOSConfig(
+                name=APPLICATION,
+                system_database_engine=engine,
+                executor_id=executor,
+                application_version=VERSION,
+                serializer=JsonSerializer(),
+                notification_listener_polling_interval_sec=POLL_S,
+                enable_otlp=False,
+                log_level="WARNING",
+            )
+        )
+        DBOS.workflow(name=WORKFLOW)(self._saga)
+
+    def launch(self) -> None:
+        """Begin to work, first of all on what a crash left unfinished."""
+        DBOS.launch()
+        DBOS.register_queue(QUEUE, worker_concurrency=CONCURRENT_RUNS, polling_interval_sec=POLL_S)
+
+    def close(self, drain_s: float) -> None:
+        """Stop; unfinished runs go on when a worker starts again."""
+        DBOS.destroy(workflow_completion_timeout_sec=int(drain_s))
+
+    def _saga(self, half: str, run: str) -> None:
+        drive(HALVES[half], RunId(run), _Workflow(), self._performer)
+
+
+def migrate(url: str) -> None:
+    """Create or upgrade the engine's own tables."""
+    DBOS.migrate(url)
+
+
+class _Workflow:
+    """The saga's view of the engine, inside a workflow: implements `saga.Durable`."""
+
+    def checkpoint(self, name: str, work: Callable[[], Progress]) -> Progress:
+        options: StepOptions = {"name": name, "retries_allowed": True, "max_attempts": DB_RETRIES}
+        return Progress(DBOS.run_step(options, lambda: work().value))
+
+    def wait(self, seconds: float) -> None:
+        DBOS.recv(WAKE, timeout_seconds=seconds)

@@ -1,0 +1,94 @@
+"""The unit of work: one transaction, with every store of every room on its connection."""
+
+from contextlib import AbstractContextManager
+from functools import partial
+from types import TracebackType
+from typing import Protocol, Self
+
+from sqlalchemy import Connection, Engine
+
+from burnish.adapters.sql.engine import writing
+from burnish.adapters.sql.jobs import SqlJobs
+from burnish.adapters.sql.models import SqlModels
+from burnish.adapters.sql.releases import SqlReleases, SqlReplicas, SqlVersions
+from burnish.adapters.sql.runs import SqlEvaluations, SqlRuns
+from burnish.adapters.sql.trail import SqlAudit, SqlOutbox
+from burnish.kernel.clock import Clock
+
+
+class Messenger(Protocol):
+    """The durable engine's side of a transaction: what it is told leaves with the commit."""
+
+    def begin(self, connection: Connection, half: str, run: str) -> None:
+        """Start a half of a run."""
+        ...
+
+    def wake(self, connection: Connection, run: str, key: str) -> None:
+        """Wake a waiting run."""
+        ...
+
+
+class _Tied:
+    """A messenger tied to a transaction: implements `Starter` and `Signals`."""
+
+    def __init__(self, messenger: Messenger, connection: Connection) -> None:
+        self._messenger = messenger
+        self._connection = connection
+
+    def begin(self, half: str, run: str) -> None:
+        self._messenger.begin(self._connection, half, run)
+
+    def wake(self, run: str, key: str) -> None:
+        self._messenger.wake(self._connection, run, key)
+
+
+class SqlUnit:
+    """One transaction; `with` begins it, `commit` makes it durable, leaving without undoes it.
+
+    A unit that only reads takes no write lock and sees what is committed at each look.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        messenger: Messenger,
+        *,
+        trace_id: str = "",
+        reads_only: bool = False,
+    ) -> None:
+        self._open = engine.connect if reads_only else partial(writing, engine)
+        self._clock = clock
+        self._messenger = messenger
+        self._trace_id = trace_id
+
+    def __enter__(self) -> Self:
+        self._transaction: AbstractContextManager[Connection] = self._open()
+        connection = self._transaction.__enter__()
+        self._committed = False
+        self.connection = connection
+        self.models = SqlModels(connection, self._clock)
+        self.releases = SqlReleases(connection, self._clock)
+        self.versions = SqlVersions(connection)
+        self.replicas = SqlReplicas(connection)
+        self.jobs = SqlJobs(connection)
+        self.runs = SqlRuns(connection)
+        self.evaluations = SqlEvaluations(connection)
+        self.audit = SqlAudit(connection, self._clock)
+        self.outbox = SqlOutbox(connection, self._clock, self._trace_id)
+        self.starter = self.signals = _Tied(self._messenger, connection)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None and not self._committed:
+            self.connection.rollback()
+        self._transaction.__exit__(kind, error, trace)
+
+    def commit(self) -> None:
+        """Make every change durable when the block ends."""
+        self._committed = True

@@ -1,0 +1,89 @@
+"""What the story proved, as data: the JSON of `burnish demo --json`."""
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct, field
+
+from burnish.demo.answers import ServingSummary
+
+ROUND_FIELDS: Final = (
+    "round",
+    "model_version",
+    "dataset",
+    "corrections",
+    "train_n",
+    "holdout_accuracy",
+    "holdout_n",
+    "verdict",
+    "train_seconds",
+    "loop_seconds",
+)
+
+
+class Round(Struct, frozen=True, kw_only=True):
+    """One turn of the loop; round 0 is the first model, whose labels no prediction came before."""
+
+    round: int
+    model_version: str | None  # the candidate's; None if none came about
+    dataset: str | None
+    corrections: int  # wrong answers that the reviewer put right in this round
+    train_n: int  # examples in the training split
+    holdout_accuracy: float | None
+    holdout_n: int
+    verdict: str | None  # of the evaluation; the run's state where there was none
+    train_seconds: float | None  # start of the training job to its end
+    loop_seconds: float | None  # last correction accepted to the first answer of the new model
+    # For the table only:
+    promoted: bool
+    holdout_low: float | None = None
+    holdout_high: float | None = None
+    confirmations: int = 0
+    streamed: int = 0  # photos that arrived in this round
+    live_accuracy: float | None = None  # of all answers to them, by the data set's labels
+
+
+class Swap(Struct, frozen=True, kw_only=True):
+    """One change of the serving release, as the replica reported it."""
+
+    source: str | None = field(name="from", default=None)
+    target: str | None = field(name="to", default=None)
+    swap_us: float | None = None  # the pointer's move
+    ready_seconds: float | None = None  # fetching, checking, loading and warming off to the side
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """The whole story."""
+
+    rounds: list[Round]
+    serving: ServingSummary
+    swaps: list[Swap]
+    wall_seconds: float
+    refused: dict[str, Any] | None = None  # told from the next step on
+    rollback: dict[str, Any] | None = None  # likewise
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document."""
+        return {
+            "rounds": [
+                {name: getattr(turn, name) for name in ROUND_FIELDS} for turn in self.rounds
+            ],
+            "serving": msgspec.to_builtins(self.serving),
+            "swaps": msgspec.to_builtins(self.swaps),
+            "refused": self.refused,
+            "rollback": self.rollback,
+            "wall_seconds": self.wall_seconds,
+        }
+
+    @property
+    def faults(self) -> list[str]:
+        """What went wrong, in sentences; empty if the story held."""
+        serving = self.serving
+        found = {
+            f"{serving.failed} requests failed.": serving.failed > 0,
+            f"{serving.mixed} answers were mixed.": serving.mixed > 0,
+            "No round's model was promoted.": not any(
+                turn.promoted for turn in self.rounds if turn.round > 0
+            ),
+        }
+        return [sentence for sentence, true in found.items() if true]

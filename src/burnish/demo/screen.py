@@ -1,0 +1,158 @@
+"""What the audience sees: a line per phase with its progress, and tables at the end."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Final, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from burnish.demo.result import Result
+
+NAME_WIDTH: Final = 22
+_STYLES: Final = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow"}
+
+
+class Phase:
+    """One line that is being worked on."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        """Belongs to a screen; see `Screen.phase`."""
+        self._progress, self._task = progress, task
+        self.note = ""  # what to say when it is done
+
+    def advance(self, *, steps: int = 1) -> None:
+        """Move on by so many of the steps that were announced."""
+        self._progress.advance(self._task, steps)
+
+    def show(self, share: float, note: str = "") -> None:
+        """Show a share of the work as done, and say something about it."""
+        self._progress.update(self._task, total=1.0, completed=share, note=note)
+
+
+class Screen:
+    """The terminal; lines stay plain where it is none."""
+
+    def __init__(self, console: Console) -> None:
+        """Draw on `console`, once entered."""
+        self.console = console
+        self._progress = Progress(
+            TextColumn(f"  [cyan]{{task.description:<{NAME_WIDTH}}}"),
+            BarColumn(bar_width=40),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[note]}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> Self:
+        """Begin to draw."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the terminal as it was."""
+        self._progress.stop()
+
+    def say(self, text: str = "") -> None:
+        """Print a line above the moving ones."""
+        self.console.print(text, highlight=False)
+
+    def headline(self, text: str) -> None:
+        """Begin a chapter."""
+        self.say()
+        self.say(f"[bold]{text}")
+
+    @contextmanager
+    def phase(self, name: str, *, total: int | None = None) -> Iterator[Phase]:
+        """Show a phase while it lasts, with a bar that pulses until a share of it is known."""
+        task = self._progress.add_task(name, total=total, note="")
+        phase, began = Phase(self._progress, task), time.monotonic()
+        try:
+            yield phase
+        finally:
+            self._progress.remove_task(task)
+        self.done(name, time.monotonic() - began, phase.note)
+
+    def done(self, name: str, seconds: float, note: str = "") -> None:
+        """Leave a finished phase's line behind."""
+        self.say(f"  [green]✓[/] {name:<{NAME_WIDTH}}{seconds:6.1f} s  [dim]{note}")
+
+    def results(self, result: Result) -> None:
+        """Print what the story proved."""
+        self.say()
+        self.console.print(_rounds(result))
+        self.console.print(_swaps(result))
+        serving = result.serving
+        near = "-" if serving.p99_swap_ms is None else f"{serving.p99_swap_ms:.1f} ms"
+        self.say(
+            f"[bold]{serving.requests}[/] requests, [bold]{serving.failed}[/] failed,"
+            f" [bold]{serving.mixed}[/] mixed.  Background latency: p50 {serving.p50_ms:.1f} ms,"
+            f" p99 {serving.p99_ms:.1f} ms, p99 within 1 s of a swap {near}."
+        )
+        for fault in result.faults:
+            self.say(f"[red]✗ {fault}")
+        self.say(f"The whole story took {result.wall_seconds:.0f} s.")
+
+
+def _rounds(result: Result) -> Table:
+    table = Table(title="The loop, round by round", title_justify="left", title_style="bold")
+    table.add_column("round", justify="right")
+    table.add_column("model")
+    table.add_column("dataset")
+    for name in ("corrected", "confirmed", "trained on", "holdout accuracy"):
+        table.add_column(name, justify="right")
+    table.add_column("verdict")
+    table.add_column("train", justify="right")
+    table.add_column("loop", justify="right")
+    for turn in result.rounds:
+        verdict = turn.verdict or "-"
+        table.add_row(
+            str(turn.round) if turn.round else "first",
+            turn.model_version or "-",
+            turn.dataset or "-",
+            str(turn.corrections),
+            str(turn.confirmations),
+            str(turn.train_n),
+            _accuracy(turn.holdout_accuracy, turn.holdout_low, turn.holdout_high, turn.holdout_n),
+            f"[{_STYLES.get(verdict, 'white')}]{verdict}",
+            _seconds(turn.train_seconds),
+            _seconds(turn.loop_seconds),
+        )
+    return table
+
+
+def _swaps(result: Result) -> Table:
+    table = Table(title="Hot swaps", title_justify="left", title_style="bold")
+    for name in ("from", "to"):
+        table.add_column(name)
+    table.add_column("pointer moved in", justify="right")
+    table.add_column("made ready in", justify="right")
+    for swap in result.swaps:
+        table.add_row(
+            swap.source or "-",
+            swap.target or "-",
+            "-" if swap.swap_us is None else f"{swap.swap_us:.0f} µs",
+            _seconds(swap.ready_seconds),
+        )
+    return table
+
+
+def _accuracy(value: float | None, low: float | None, high: float | None, n: int) -> str:
+    if value is None:
+        return "-"
+    interval = "" if low is None or high is None else f" [dim]({low:.3f} to {high:.3f})[/]"
+    return f"{value:.3f}{interval} [dim]of {n}[/]"
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} s"

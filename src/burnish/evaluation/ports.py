@@ -1,0 +1,47 @@
+"""What the use cases on evaluations need."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from burnish.evaluation.model import Evaluation
+from burnish.kernel.ids import RunId
+from burnish.kernel.unit import Unit
+
+Decode = Callable[[bytes], NDArray[np.uint8]]  # photo bytes -> RGB [224, 224, 3]
+
+
+class Labelled(Struct, frozen=True, kw_only=True):
+    """One example to be judged: what it is, and where its input is kept."""
+
+    subject: str
+    label: str
+    payload_sha256: str
+
+
+class EvaluationStore(Protocol):
+    """Evaluation reports, immutable."""
+
+    def add(self, evaluation: Evaluation) -> Evaluation:
+        """Store a report; one of the same run already there is returned instead."""
+        ...
+
+    def get(self, id_: str) -> Evaluation:
+        """Return a report. Raises NotFound."""
+        ...
+
+    def of_run(self, run: RunId) -> Evaluation | None:
+        """Return the report on what a run has trained, if there is one."""
+        ...
+
+
+class EvaluationUnit(Unit, Protocol):
+    """One transaction over evaluations."""
+
+    @property
+    def evaluations(self) -> EvaluationStore:
+        """The reports."""
+        ...

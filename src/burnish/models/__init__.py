@@ -1,0 +1,1 @@
+"""The named things that improve, and the policy of each."""
