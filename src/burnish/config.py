@@ -19,7 +19,7 @@ from burnish.settings import PREFIX, Settings, catalogue, sections
 FILE_NAME: Final = "burnish.toml"
 DATA_VARIABLE: Final = "BURNISH_DATA"
 DEFAULT_DATA: Final = Path("burnish-data")
-_WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
+_WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
 class SettingsError(InvalidInput):
@@ -59,6 +59,16 @@ def environment(settings: Settings) -> dict[str, str]:
         value = getattr(getattr(settings, section), name)
         variables[setting.variable] = str(value).lower() if isinstance(value, bool) else str(value)
     return variables
+
+
+def reachable(host: str) -> str:
+    """Return the host of a URL by which this machine reaches what listens on an address.
+
+    >>> reachable("0.0.0.0"), reachable("::1")
+    ('127.0.0.1', '[::1]')
+    """
+    host = _WILDCARD_HOSTS.get(host, host)
+    return f"[{host}]" if ":" in host else host
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -114,7 +124,7 @@ def _assemble(directory: Path, values: dict[str, Any]) -> Settings:
         host = str(given.get("host", ""))
         places = {
             "{data}": str(directory),
-            "{host}": _WILDCARD_HOSTS.get(host, host),
+            "{host}": reachable(host),
             "{port}": str(given.get("port", "")),
         }
         built[section] = struct(**{name: _fill(value, places) for name, value in given.items()})

@@ -12,14 +12,18 @@ from burnish.kernel.errors import (
     NotFound,
     Unauthenticated,
     Unavailable,
+    Unreadable,
 )
 
 MEDIA_TYPE: Final = "application/problem+json"
 
 # Single codes that their branch of the error tree would answer otherwise.
 BY_CODE: Final[Mapping[str, HTTPStatus]] = {
-    "request.malformed": HTTPStatus.BAD_REQUEST,
+    "request.timeout": HTTPStatus.REQUEST_TIMEOUT,
+    "request.method": HTTPStatus.METHOD_NOT_ALLOWED,
     "request.too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "request.media_type": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "tensor.invalid": HTTPStatus.BAD_REQUEST,
     "request.precondition_required": HTTPStatus.PRECONDITION_REQUIRED,
     "state.stale": HTTPStatus.PRECONDITION_FAILED,
     "image.unreadable": HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -29,6 +33,7 @@ BY_CODE: Final[Mapping[str, HTTPStatus]] = {
 BY_BRANCH: Final[tuple[tuple[type[BurnishError], HTTPStatus], ...]] = (
     (NotFound, HTTPStatus.NOT_FOUND),
     (Conflict, HTTPStatus.CONFLICT),
+    (Unreadable, HTTPStatus.BAD_REQUEST),  # before its parent
     (InvalidInput, HTTPStatus.UNPROCESSABLE_ENTITY),
     (Unauthenticated, HTTPStatus.UNAUTHORIZED),
     (Forbidden, HTTPStatus.FORBIDDEN),

@@ -79,6 +79,8 @@ class ApiClient:
         headers = {"Content-Type": content_type}
         if if_match is not None:
             headers["If-Match"] = f'"{if_match}"'
+        if body is None:
+            return self._connection.request(method, path, b"", headers)
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self._connection.request(method, path, content, headers)
 
@@ -87,6 +89,6 @@ def path(*parts: str) -> str:
     """Return the path of a thing of the API, its parts quoted.
 
     >>> path("datasets", "laundry@3")
-    '/v1/datasets/laundry%403'
+    '/v1/datasets/laundry@3'
     """
-    return "/v1/" + "/".join(quote(part, safe="") for part in parts)
+    return "/v1/" + "/".join(quote(part, safe="@") for part in parts)

@@ -74,7 +74,9 @@ def _stream(
     connection: Connection, model: str | None, last: int | None
 ) -> Iterator[tuple[int | None, dict[str, Any] | None]]:
     """Yield (last, None) once the stream is open, then each event. Raises as `open` does."""
-    query = {name: str(value) for name, value in (("model", model), ("after", last)) if value}
+    query = {
+        name: str(value) for name, value in (("model", model), ("after", last)) if value is not None
+    }
     headers = {"Accept": "text/event-stream"}
     if last is not None:
         headers["Last-Event-ID"] = str(last)

@@ -24,8 +24,11 @@ class Unreachable(Exception):
 class ApiProblem(Exception):
     """The role said no, in an RFC 9457 problem document."""
 
-    def __init__(self, status: int, document: Mapping[str, Any]) -> None:
+    def __init__(
+        self, status: int, document: Mapping[str, Any], *, retry_after: float | None = None
+    ) -> None:
         self.status = status
+        self.retry_after = retry_after  # seconds after which to try again, if it says
         self.document = dict(document)
         self.code = str(document.get("code") or "unknown")  # stable; for programs
         self.detail = str(document.get("detail") or document.get("title") or "no reason given")
@@ -131,9 +134,9 @@ class Connection:
         content = response.read()
         if response.will_close:
             self.close()
-        if response.status >= _FIRST_ERROR:
-            raise problem_of(response.status, content)
         names = {name.lower(): value for name, value in response.getheaders()}
+        if response.status >= _FIRST_ERROR:
+            raise problem_of(response.status, content, names.get("retry-after"))
         return Answer(status=response.status, body=content, headers=names)
 
     def _connect(self, timeout: float) -> http.client.HTTPConnection:
@@ -147,8 +150,9 @@ class Connection:
         return headers | dict(more or {})
 
 
-def problem_of(status: int, body: bytes) -> ApiProblem:
+def problem_of(status: int, body: bytes, retry_after: str | None = None) -> ApiProblem:
     """Return the problem that an answer tells of, whatever its body looks like."""
+    seconds = float(retry_after) if retry_after and retry_after.isdecimal() else None
     try:
         document = json.loads(body)
     except ValueError:
@@ -156,7 +160,7 @@ def problem_of(status: int, body: bytes) -> ApiProblem:
     if not isinstance(document, dict):
         text = body[:200].decode(errors="replace").strip()
         document = {"title": http.client.responses.get(status, "Error"), "detail": text or None}
-    return ApiProblem(status, document)
+    return ApiProblem(status, document, retry_after=seconds)
 
 
 def _why(error: Exception) -> str:

@@ -1,9 +1,74 @@
-"""Feedback: one verdict of a person on one prediction, and the raw log that keeps them all."""
+"""Feedback: one verdict of a person on one prediction, and the raw log that keeps them all.
 
+InvalidInput
+├── MalformedFeedback            malformed_feedback_event     it breaks its own schema
+├── UnsupportedSchemaVersion     unsupported_schema_version   we have no such schema
+├── UnknownModel                 unknown_model                no such model is published
+├── UnknownLabel                 unknown_label                the model has no such label
+├── PayloadNotAllowed            payload_not_allowed          a URI that no worker may read
+└── Unreadable
+    └── NotJson                  malformed_feedback_event     the body is not JSON at all
+Conflict
+└── FeedbackConflict             feedback.conflict            the identity has another body
+Unavailable
+└── Backpressure                 backpressure                 the spool is full; come back later
+"""
+
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import Struct, field
+
+from burnish.kernel.errors import Conflict, InvalidInput, Unavailable, Unreadable
+
+
+class MalformedFeedback(InvalidInput):
+    """The record breaks its own schema; the message names field, value and fix."""
+
+    code = "malformed_feedback_event"
+
+
+class NotJson(Unreadable):
+    """The body is not JSON: there is no record in it to speak of."""
+
+    code = MalformedFeedback.code
+
+
+class UnsupportedSchemaVersion(InvalidInput):
+    """The record says that it follows a schema that we do not have."""
+
+    code = "unsupported_schema_version"
+
+
+class UnknownModel(InvalidInput):
+    """No model of this name is published."""
+
+    code = "unknown_model"
+
+
+class UnknownLabel(InvalidInput):
+    """The model has no such label."""
+
+    code = "unknown_label"
+
+
+class PayloadNotAllowed(InvalidInput):
+    """The payload URI is outside the model's `payload.allow`: no worker may be made to read it."""
+
+    code = "payload_not_allowed"
+
+
+class FeedbackConflict(Conflict):
+    """A record with this source and id is already kept, and its body is another."""
+
+    code = "feedback.conflict"
+
+
+class Backpressure(Unavailable):
+    """The spool is above its high water mark; fact `retry_after` says in how many seconds."""
+
+    code = "backpressure"
 
 
 class Selection(StrEnum):
@@ -33,7 +98,7 @@ class FeedbackRecord(Struct, frozen=True, kw_only=True):
     reason_code: str | None = None
 
 
-class RawRecord(Struct, frozen=True, kw_only=True):
+class RawRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of the raw log: what came in, verbatim, with its place and time of receipt."""
 
     offset: int  # in its shard, from 0, without gaps
@@ -42,6 +107,7 @@ class RawRecord(Struct, frozen=True, kw_only=True):
     id: str
     content_type: str
     body: str
+    ce: dict[str, str] = field(default_factory=dict)  # attributes that came as headers
 
 
 class RawObject(Struct, frozen=True, kw_only=True):
@@ -54,3 +120,63 @@ class RawObject(Struct, frozen=True, kw_only=True):
     sha256: str
     records: int
     bytes: int  # compressed
+
+
+class Incoming(Struct, frozen=True, kw_only=True):
+    """A record that was found good and now wants to be kept."""
+
+    source: str
+    id: str
+    content_type: str
+    body: bytes  # verbatim UTF-8
+    ce: Mapping[str, str] = field(default_factory=dict)
+
+
+class Outcome(StrEnum):
+    """What became of a record that was offered to the spool."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"  # the very same record is kept already
+    CONFLICT = "conflict"  # the identity is taken by another body
+
+
+class Receipt(Struct, frozen=True):
+    """The spool's answer for one record; durable once given."""
+
+    offset: int  # of the record that holds the identity
+    outcome: Outcome
+
+
+class Rejection(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of the quarantine: what came in, verbatim, and why it could not be accepted."""
+
+    received_at: datetime
+    code: str
+    detail: str
+    content_type: str
+    body: str | None = None  # None if it is not UTF-8: then `body_b64`
+    body_b64: bytes | None = None
+    ce: dict[str, str] = field(default_factory=dict)
+
+
+class ModelFacts(Struct, frozen=True, kw_only=True):
+    """What the feedback front needs to know of a model."""
+
+    labels: tuple[str, ...]
+    kind: str
+    payload_allow: tuple[str, ...] = ()
+
+
+class Key(Struct, frozen=True, kw_only=True):
+    """A bearer token that somebody holds, by its hash."""
+
+    sha256: str  # hex, of the token
+    name: str
+    role: str
+
+
+class Published(Struct, frozen=True, kw_only=True):
+    """What the control plane tells the feedback front: models and keys, signed."""
+
+    models: dict[str, ModelFacts]
+    keys: tuple[Key, ...]

@@ -1,1 +1,1 @@
-"""The inference front: predictions over HTTP."""
+"""The inference front: predict and the Open Inference Protocol over one data plane (raw ASGI)."""

@@ -1,11 +1,12 @@
 """The root of the error tree. Every room adds its own branch in its `model.py`.
 
     BurnishError                 code                 meaning
-    ├── InvalidInput             input.invalid        a field is wrong: which, and the fix
+    ├── InvalidInput             input.invalid        a field holds what it must not
+    │   └── Unreadable           request.malformed    the bytes are not what they claim
     ├── NotFound                 not_found            no such thing
-    ├── Conflict                 conflict             not in the state that the request presumes
+    ├── Conflict                 conflict             it is not in the state presumed
     │   ├── IllegalTransition    state.illegal        the state machine has no such arrow
-    │   └── Stale                state.stale          someone else changed it first; read again
+    │   └── Stale                state.stale          someone else changed it first
     ├── Unauthenticated          auth.*               no, bad or expired credentials
     ├── Forbidden                auth.scope           good credentials that may not do this
     └── Unavailable              unavailable          a part we depend on does not answer; try again
@@ -13,7 +14,7 @@
 Errors know no HTTP: the rim maps codes to problem documents in one table.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class BurnishError(Exception):
@@ -33,7 +34,7 @@ class InvalidInput(BurnishError):
     code = "input.invalid"
 
     @classmethod
-    def of(cls, field: str, value: object, fix: str) -> "InvalidInput":
+    def of(cls, field: str, value: object, fix: str) -> Self:
         """Build the error for one field.
 
         >>> InvalidInput.of("labels", [], "name at least two labels").detail
@@ -42,13 +43,19 @@ class InvalidInput(BurnishError):
         return cls(f"{field} is {value!r}: {fix}", field=field, value=str(value)[:200], fix=fix)
 
 
+class Unreadable(InvalidInput):
+    """The bytes are not in the format that they claim to be in: no field can be named."""
+
+    code = "request.malformed"
+
+
 class NotFound(BurnishError):
     """There is no such thing."""
 
     code = "not_found"
 
     @classmethod
-    def of(cls, noun: str, key: str) -> "NotFound":
+    def of(cls, noun: str, key: str) -> Self:
         """Build the error for one thing, by its noun and its key."""
         return cls(f"There is no {noun} {key!r}.", noun=noun, key=key)
 

@@ -7,18 +7,10 @@ from typing import Any, Final
 
 from msgspec import Struct, field
 
-from burnish.kernel.errors import Unauthenticated
 from burnish.kernel.ids import JobId, RunId
 from burnish.kernel.machine import advance
 
-SCOPE: Final = "training-callback"  # of a callback token
 TOKEN_LIFETIME: Final = timedelta(hours=6)
-
-
-class AttemptEnded(Unauthenticated):
-    """The attempt that this token belongs to is over; the token is dead."""
-
-    code = "auth.ended"
 
 
 class JobState(StrEnum):

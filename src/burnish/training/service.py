@@ -6,10 +6,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from burnish.kernel.audit import SYSTEM, Actor
+from burnish.kernel.auth import TokenEnded
 from burnish.kernel.ids import JobId, RunId
 from burnish.training.model import (
     TRANSITIONS,
-    AttemptEnded,
     Done,
     Failure,
     Heartbeat,
@@ -81,7 +81,7 @@ def start_attempt(unit: JobUnit, id_: JobId, *, now: datetime) -> Job:
 def heartbeat(
     unit: JobUnit, id_: JobId, attempt: int, beat: Heartbeat, *, now: datetime
 ) -> JobState:
-    """Note a sign of life and return the job's state. Raises AttemptEnded."""
+    """Note a sign of life and return the job's state. Raises TokenEnded."""
     with unit:
         job = _current(unit, id_, attempt)
         if beat.sequence > job.sequence:
@@ -108,7 +108,7 @@ def heartbeat(
 def note(
     unit: JobUnit, id_: JobId, attempt: int, event: TrainerEvent, *, now: datetime
 ) -> JobState:
-    """Note a trainer's event and return the job's state. Raises AttemptEnded."""
+    """Note a trainer's event and return the job's state. Raises TokenEnded."""
     with unit:
         job = _current(unit, id_, attempt)
         if event.sequence > job.sequence:
@@ -122,7 +122,7 @@ def note(
 def done(unit: JobUnit, id_: JobId, attempt: int, word: Done, *, now: datetime) -> JobState:
     """Take a trainer's last word and return the job's state; said twice it changes nothing.
 
-    Raises AttemptEnded if the attempt was over before.
+    Raises TokenEnded if the attempt was over before.
     """
     with unit:
         job = unit.jobs.get(id_)
@@ -164,7 +164,7 @@ def cancel(unit: JobUnit, id_: JobId, *, actor: Actor, reason: str, now: datetim
 def _current(unit: JobUnit, id_: JobId, attempt: int) -> Job:
     job = unit.jobs.get(id_)
     if job.attempt != attempt or job.state is not JobState.RUNNING:
-        raise AttemptEnded(
+        raise TokenEnded(
             f"Attempt {attempt} of job {id_} is over (the job is {job.state}, "
             f"attempt {job.attempt}): stop.",
             job=id_,

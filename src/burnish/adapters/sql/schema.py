@@ -153,6 +153,8 @@ datasets = Table(
     Column("offsets", JSON, nullable=False),  # shard -> first offset not in it
     Column("counts", JSON, nullable=False),  # split -> label -> examples
     Column("corrections", Integer, nullable=False),  # effective, all told
+    Column("left_out", JSON, nullable=False),  # reason -> records
+    Column("manifest", String(71), nullable=False),  # its digest, which is part of its key
     Column("created_at", _Time, nullable=False),
     UniqueConstraint("model", "number"),
 )

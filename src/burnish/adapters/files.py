@@ -1,0 +1,57 @@
+"""Files that survive power loss: synced, then named, then the name synced."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import mkstemp
+
+TEMPORARY = ".tmp-"  # what begins so was never finished
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a file so that, after any crash, it is there whole or is as it was before."""
+    make_folder(path.parent)
+    with synced_temporary(path.parent, data) as temporary:
+        temporary.rename(path)
+    sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def synced_temporary(folder: Path, data: bytes) -> Iterator[Path]:
+    """Lend a synced file with the data, for the caller to rename or link; it is gone afterwards."""
+    handle, name = mkstemp(prefix=TEMPORARY, dir=folder)
+    temporary = Path(name)
+    try:
+        with open(handle, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents, each of them synced into its own parent."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    with contextlib.suppress(FileExistsError):  # another thread or process was as quick
+        folder.mkdir()
+    sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Sync the names in a folder: a new, renamed or removed file is so for good."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Remove what a crash left half-written."""
+    for path in folder.glob(f"{TEMPORARY}*"):
+        path.unlink(missing_ok=True)

@@ -1,0 +1,124 @@
+"""The object store as a local directory, synced, with signed URLs that the control plane serves."""
+
+import hashlib
+import hmac
+import os
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import quote, urlencode
+
+from burnish.adapters.files import TEMPORARY, make_folder, sync_folder, synced_temporary
+from burnish.kernel.clock import Clock
+from burnish.kernel.errors import Forbidden, InvalidInput
+from burnish.kernel.objects import ObjectConflict, ObjectNotFound
+
+_SEGMENT: Final = re.compile(r"[A-Za-z0-9_=@+][A-Za-z0-9._=@+-]*", re.ASCII)
+_MAX_KEY: Final = 1024  # characters, as S3 has it
+
+
+class BadKey(InvalidInput):
+    """The key is no path of plain names; it might lead out of the store."""
+
+    code = "object.bad_key"
+
+
+class BadSignature(Forbidden):
+    """The URL was not signed by us for this method and key, or its time has passed."""
+
+    code = "object.bad_signature"
+
+
+class LocalObjects:
+    """Objects as files below a folder.
+
+    Args:
+        root: the folder.
+        base_url: of the control plane, which serves `/v1/objects/{key}`.
+        secret: signs the URLs.
+        clock: tells when a URL's time has passed.
+    """
+
+    def __init__(self, root: Path, *, base_url: str, secret: bytes, clock: Clock) -> None:
+        self._root = root
+        self._base_url = base_url.rstrip("/")
+        self._secret = secret
+        self._clock = clock
+        make_folder(root)
+
+    def put(self, key: str, data: bytes) -> None:
+        """Store the bytes. The same bytes again are a no-op; others raise ObjectConflict."""
+        path = self._path(key)
+        make_folder(path.parent)
+        with synced_temporary(path.parent, data) as temporary:
+            try:
+                os.link(temporary, path)
+            except FileExistsError:
+                if not _same(path, data):
+                    raise ObjectConflict(f"{key!r} is taken by other bytes.", key=key) from None
+        sync_folder(path.parent)  # also for one who found it there: its maker may not be done
+
+    def get(self, key: str) -> bytes:
+        """Return the bytes. Raises ObjectNotFound."""
+        try:
+            return self._path(key).read_bytes()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise ObjectNotFound.of("object", key) from None
+
+    def exists(self, key: str) -> bool:
+        """Tell whether the key is taken."""
+        return self._path(key).is_file()
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Yield the keys below a folder such as `raw/`, sorted."""
+        folder = prefix.rstrip("/")
+        yield from _walk(self._path(folder) if folder else self._root, prefix=folder)
+
+    def presign(self, key: str, method: Literal["GET", "PUT"], lifetime: timedelta) -> str:
+        """Return a URL that lets its bearer do this one thing for so long, without a key."""
+        self._path(key)
+        expires = int((self._clock() + lifetime).timestamp())
+        query = urlencode(
+            {"method": method, "expires": expires, "signature": self._sign(method, key, expires)}
+        )
+        return f"{self._base_url}/v1/objects/{quote(key)}?{query}"
+
+    def verify(self, key: str, *, method: str, expires: int, signature: str) -> None:
+        """Raise BadSignature unless `presign` gave exactly this, and its time has not passed."""
+        if not hmac.compare_digest(
+            self._sign(method, key, expires).encode(), signature.encode(errors="replace")
+        ):
+            raise BadSignature("The signature does not fit: ask for a new URL.", key=key)
+        if self._clock().timestamp() >= expires:
+            raise BadSignature("The URL has expired: ask for a new one.", key=key)
+
+    def _sign(self, method: str, key: str, expires: int) -> str:
+        message = f"{method}\n{key}\n{expires}".encode()
+        return hmac.new(self._secret, message, hashlib.sha256).hexdigest()
+
+    def _path(self, key: str) -> Path:
+        names = key.split("/")
+        if len(key) > _MAX_KEY or not all(_SEGMENT.fullmatch(name) for name in names):
+            raise BadKey.of("key", key[:_MAX_KEY], "join plain names by /, as in raw/a-1.zst")
+        return self._root.joinpath(*names)
+
+
+def _same(path: Path, data: bytes) -> bool:
+    return path.stat().st_size == len(data) and path.read_bytes() == data
+
+
+def _walk(folder: Path, *, prefix: str) -> Iterator[str]:
+    try:
+        with os.scandir(folder) as found:
+            # A folder sorts as its keys do: "a/b" comes after "a-1" but before "a0".
+            entries = sorted((one.name + "/" * one.is_dir(), one.path) for one in found)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name, path in entries:
+        key = f"{prefix}/{name}" if prefix else name
+        if name.endswith("/"):
+            yield from _walk(Path(path), prefix=key.rstrip("/"))
+        elif not name.startswith(TEMPORARY):
+            yield key

@@ -1,0 +1,84 @@
+"""The raw log on object storage: sealed ranges of records as zstd-compressed NDJSON."""
+
+import io
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Final
+
+import msgspec
+import zstandard
+from sqlalchemy import Engine
+
+from burnish.adapters.sql.raw_log import SqlManifest
+from burnish.feedback.model import RawObject, RawRecord
+from burnish.kernel.digest import digest
+from burnish.kernel.errors import Conflict
+from burnish.kernel.objects import Objects
+
+_LEVEL: Final = 3  # zstd's default: higher levels cost the front's cores more than they save
+_LINE = msgspec.json.Decoder(RawRecord)
+_ENCODER = msgspec.json.Encoder()
+
+
+class RawLogDamaged(Conflict):
+    """An object does not hold what its manifest row says; nothing of it may be believed."""
+
+    code = "raw_log.damaged"
+
+
+def object_key(shard: str, first: int, last: int, received_at: datetime) -> str:
+    """Return the key of a sealed range, by the receive time of its first record.
+
+    >>> object_key("0", 0, 9, datetime(2026, 5, 1, 10))[:27]
+    'raw/dt=2026-05-01/hh=10/0/0'
+    """
+    folder = f"raw/dt={received_at:%Y-%m-%d}/hh={received_at:%H}/{shard}"
+    return f"{folder}/{first:020}-{last:020}.ndjson.zst"
+
+
+def encode(records: Iterable[RawRecord]) -> bytes:
+    """Return the bytes of an object: one record a line, compressed."""
+    sink = io.BytesIO()
+    with zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).stream_writer(
+        sink, closefd=False
+    ) as writer:
+        for record in records:
+            writer.write(_ENCODER.encode(record) + b"\n")
+    return sink.getvalue()
+
+
+def decode(data: bytes) -> Iterator[RawRecord]:
+    """Yield the records of an object, without unpacking all of it at once."""
+    with zstandard.ZstdDecompressor().stream_reader(data) as reader:
+        for line in io.BufferedReader(reader):
+            yield _LINE.decode(line)
+
+
+class RawLogReader:
+    """The raw log through its manifest."""
+
+    def __init__(self, objects: Objects, engine: Engine) -> None:
+        self._objects = objects
+        self._manifest = SqlManifest(engine)
+
+    def end(self) -> dict[str, int]:
+        """Return per shard the first offset that the log does not yet hold."""
+        return self._manifest.end()
+
+    def read(self, shard: str, first: int, end: int) -> Iterator[RawRecord]:
+        """Yield the records with `first <= offset < end`, ascending. Raises RawLogDamaged."""
+        for entry in self._manifest.covering(shard, first, end):
+            for record in decode(self._checked(entry)):
+                if first <= record.offset < end:
+                    yield record
+
+    def _checked(self, entry: RawObject) -> bytes:
+        data = self._objects.get(entry.key)
+        if digest(data) != entry.sha256:
+            raise RawLogDamaged(
+                f"{entry.key!r} is not what the manifest lists: restore it from a backup.",
+                key=entry.key,
+                expected=entry.sha256,
+                found=digest(data),
+            )
+        return data

@@ -1,0 +1,97 @@
+"""uvicorn as the HTTP server of a serving replica: its own signals, its own drain."""
+
+import asyncio
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import uvicorn
+import uvloop
+
+from burnish.inference.app import InferenceApp
+
+KEEP_ALIVE_S: Final = 75  # an idle connection lives as long as common proxies hold theirs
+DRAIN_S: Final = 20.0  # for requests in flight to be answered
+BACKLOG: Final = 2048
+SWITCH_INTERVAL_S: Final = 0.0005  # the loop waits no longer than this for a computing thread
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: this process has its own order of going down."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class ServeServer:
+    """The front of one replica. `run` in the main thread also listens to SIGTERM and SIGINT."""
+
+    def __init__(
+        self, app: InferenceApp, *, host: str, port: int, drain_seconds: float = DRAIN_S
+    ) -> None:
+        self._app = app
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                host=host,
+                port=port,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=int(drain_seconds),
+                backlog=BACKLOG,
+            )
+        )
+
+    @property
+    def started(self) -> bool:
+        """Whether it accepts connections."""
+        return self._server.started
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on, also if it was told to choose one (0)."""
+        return int(self._server.servers[0].sockets[0].getsockname()[1])
+
+    def run(self) -> None:
+        """Serve until stopped, then answer what is in flight."""
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._serve())
+        self._app.close()
+
+    def stop(self) -> None:
+        """Begin to drain; safe from any thread, and more than once."""
+        self._app.drain()
+        self._server.should_exit = True
+
+    async def _serve(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self.stop)
+        await self._server.serve()
+
+
+def run_serve(
+    app: InferenceApp,
+    host: str,
+    port: int,
+    on_stop: Callable[[], None],
+    *,
+    drain_seconds: float = DRAIN_S,
+) -> None:
+    """Serve until SIGTERM or SIGINT, answer what is in flight, then call `on_stop`."""
+    try:
+        ServeServer(app, host=host, port=port, drain_seconds=drain_seconds).run()
+    finally:
+        on_stop()

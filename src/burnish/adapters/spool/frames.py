@@ -1,0 +1,162 @@
+"""How a record lies in a segment: magic, length, CRC32C, then offsets, time, identity and body.
+
+    magic 4 | length 4 | crc32c 4 | offset 8 | group 8 | received 8 | identity 16 | sizes 14 | data
+
+All numbers are little-endian. The checksum covers length and payload. The magic holds a byte that
+no UTF-8 text can, so no client can forge a frame inside a record. `group` is the first offset of
+the commit that wrote the frame: a broken frame followed by one of a *later* group is damage to
+something that had been synced, while one followed by its own group is merely a torn tail.
+"""
+
+import hashlib
+import struct
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+import google_crc32c
+import msgspec
+from msgspec import Struct
+
+from burnish.feedback.model import Incoming, RawRecord
+from burnish.kernel.clock import EPOCH
+
+MAGIC: Final = b"\xffBRN"
+_HEAD: Final = struct.Struct("<4sII")  # magic, payload length, CRC32C
+_LENGTH: Final = struct.Struct("<I")
+_FIXED: Final = struct.Struct("<QQQ16sHHHII")
+_HASH_BYTES: Final = 16
+_MICROSECOND: Final = timedelta(microseconds=1)
+_NO_ATTRIBUTES: Final = b"{}"
+_attributes = msgspec.json.Decoder(dict[str, str])
+
+
+class Frame(Struct, frozen=True):
+    """One record as the spool holds it."""
+
+    offset: int
+    group: int  # first offset of the commit that wrote it
+    received_us: int  # microseconds since 1970, UTC
+    identity: bytes  # 16-byte hash of source and id
+    source: bytes
+    id: bytes
+    content_type: bytes
+    ce: bytes  # JSON object of attributes
+    body: bytes
+
+    @property
+    def received_at(self) -> datetime:
+        """When it came in."""
+        return EPOCH + self.received_us * _MICROSECOND
+
+    def record(self) -> RawRecord:
+        """Return it as a line of the raw log."""
+        return RawRecord(
+            offset=self.offset,
+            received_at=self.received_at,
+            source=self.source.decode(),
+            id=self.id.decode(),
+            content_type=self.content_type.decode(),
+            body=self.body.decode(),
+            ce=_attributes.decode(self.ce),
+        )
+
+
+def frame_of(record: Incoming, *, offset: int, group: int, received_at: datetime) -> Frame:
+    """Return the frame of an accepted record."""
+    return Frame(
+        offset=offset,
+        group=group,
+        received_us=(received_at - EPOCH) // _MICROSECOND,
+        identity=identity_hash(record.source, record.id),
+        source=record.source.encode(),
+        id=record.id.encode(),
+        content_type=record.content_type.encode(),
+        ce=msgspec.json.encode(record.ce) if record.ce else _NO_ATTRIBUTES,
+        body=record.body,
+    )
+
+
+def encode(frame: Frame) -> bytes:
+    """Return the bytes of a frame."""
+    payload = b"".join(
+        (
+            _FIXED.pack(
+                frame.offset,
+                frame.group,
+                frame.received_us,
+                frame.identity,
+                len(frame.source),
+                len(frame.id),
+                len(frame.content_type),
+                len(frame.ce),
+                len(frame.body),
+            ),
+            frame.source,
+            frame.id,
+            frame.content_type,
+            frame.ce,
+            frame.body,
+        )
+    )
+    return _HEAD.pack(MAGIC, len(payload), _checksum(payload)) + payload
+
+
+def frames(data: bytes, position: int = 0) -> Iterator[tuple[Frame, int]]:
+    """Yield each frame and the position after it, up to the end or the first that is not whole."""
+    while (found := _frame_at(data, position)) is not None:
+        yield found
+        position = found[1]
+
+
+def committed_after(data: bytes, position: int, expected: int) -> int | None:
+    """Return where a frame lies that proves that what is broken at `position` had been synced.
+
+    Args:
+        data: a segment.
+        position: of the first frame that is not whole.
+        expected: the offset that it should have had.
+    """
+    while (position := data.find(MAGIC, position + 1)) >= 0:
+        found = _frame_at(data, position)
+        if found is not None and found[0].group > expected:
+            return position
+    return None
+
+
+def identity_hash(source: str, id_: str) -> bytes:
+    """Return 16 bytes that stand for an identity."""
+    name = source.encode()
+    return hashlib.blake2b(
+        _LENGTH.pack(len(name)) + name + id_.encode(), digest_size=_HASH_BYTES
+    ).digest()
+
+
+def body_hash(body: bytes) -> bytes:
+    """Return 16 bytes that stand for a body."""
+    return hashlib.blake2b(body, digest_size=_HASH_BYTES).digest()
+
+
+def _frame_at(data: bytes, position: int) -> tuple[Frame, int] | None:
+    start = position + _HEAD.size
+    if start > len(data):
+        return None
+    magic, length, checksum = _HEAD.unpack_from(data, position)
+    end = start + length
+    if magic != MAGIC or length < _FIXED.size or end > len(data):
+        return None
+    payload = data[start:end]
+    if _checksum(payload) != checksum:
+        return None
+    offset, group, received, identity, *sizes = _FIXED.unpack_from(payload)
+    parts = []
+    at = _FIXED.size
+    for size in sizes:
+        parts.append(payload[at : at + size])
+        at += size
+    return Frame(offset, group, received, identity, *parts), end
+
+
+def _checksum(payload: bytes) -> int:
+    head = google_crc32c.value(_LENGTH.pack(len(payload)))
+    return int(google_crc32c.extend(head, payload))

@@ -1,0 +1,240 @@
+"""The spool: accepted records on local disk, durable before anyone hears so."""
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from burnish.adapters.crash import crash_point
+from burnish.adapters.files import make_folder, write_durably
+from burnish.adapters.spool.backlog import Backlog
+from burnish.adapters.spool.frames import (
+    Frame,
+    body_hash,
+    encode,
+    frame_of,
+    identity_hash,
+)
+from burnish.adapters.spool.group import GroupCommit
+from burnish.adapters.spool.identities import Identities, Known
+from burnish.adapters.spool.segments import NoRoom, Segments
+from burnish.feedback.model import Incoming, Outcome, Receipt
+from burnish.feedback.ports import Meter, RawLog, Receipts
+from burnish.kernel.clock import Clock
+from burnish.kernel.errors import BurnishError, Conflict
+
+
+class SpoolLocked(Conflict):
+    """Another process holds this spool; two would destroy each other's work."""
+
+    code = "spool.locked"
+
+
+class SpoolSettings(Struct, frozen=True, kw_only=True):
+    """Sizes of a spool, all in bytes."""
+
+    segment: int = 16 << 20  # a segment at or above this is closed
+    high_water: int = 1 << 30  # backlog above this: 429
+    low_water: int = 768 << 20  # backlog below this: taken again
+    queue: int = 64 << 20  # may wait in memory for the committer
+
+
+class _State(Struct):
+    persisted_offset: int
+
+
+class _Append(Struct):
+    """One call of `append`, waiting for its group."""
+
+    records: Sequence[Incoming]
+    size: int
+    done: Callable[[Receipts], None]
+
+    def fail(self, error: BurnishError) -> None:
+        """Tell the caller that none of it is known to be kept."""
+        self.done(error)
+
+
+class Spool:
+    """One shard's log of accepted records, from the first that is not persisted to the newest.
+
+    Opening takes the lock, recovers the segments, and rebuilds the identities from the raw log and
+    from the spool. One committer thread resolves duplicates and writes; since it answers only after
+    its sync, a duplicate of a record in flight waits for that record, without any lock.
+
+    Args:
+        folder: DIR/spool/<shard>.
+        shard: the shard's name.
+        history: the raw log, for the identities already persisted.
+        clock: gives the receive time.
+        meter: counts syncs.
+        failed: told of an error that ended the spool for good, as a failed sync does. The process
+            should end too: only a start from disk tells what is true.
+        settings: sizes.
+
+    Raises:
+        SpoolLocked: another process has it.
+        SpoolDamaged: acknowledged records are broken on disk.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        shard: str,
+        history: RawLog,
+        clock: Clock,
+        meter: Meter,
+        failed: Callable[[BaseException], None],
+        settings: SpoolSettings | None = None,
+    ) -> None:
+        settings = settings or SpoolSettings()
+        self.folder = folder
+        self._shard, self._clock, self._meter = shard, clock, meter
+        self._lock = _take_lock(folder)
+        self._state = folder / "persisted.json"
+        listed = history.end().get(shard, 0)
+        self._persisted = max(self._read_state(), listed)
+        self._segments = Segments(
+            folder / "segments", start=self._persisted, segment_bytes=settings.segment
+        )
+        self._identities = Identities()
+        self.backlog = Backlog(
+            high=settings.high_water, low=settings.low_water, queue=settings.queue
+        )
+        self._rebuild(history, listed)
+        self._group = GroupCommit[_Append]("spool-committer", self._commit, failed=failed)
+
+    @property
+    def shard(self) -> str:
+        """The shard's name."""
+        return self._shard
+
+    @property
+    def end(self) -> int:
+        """The first offset that is not yet taken; everything before it is durable here."""
+        return self._segments.end
+
+    @property
+    def persisted_offset(self) -> int:
+        """The first offset that is not yet in the raw log."""
+        return self._persisted
+
+    def failure(self) -> str | None:
+        """Say why it takes no records, None if it does."""
+        return self._group.closed
+
+    def append(self, records: Sequence[Incoming], done: Callable[[Receipts], None]) -> None:
+        """Queue records, as the port says. Raises Backpressure, Closed."""
+        size = sum(len(record.body) for record in records)
+        self.backlog.admit(size)
+        try:
+            self._group.submit(_Append(records, size, done))
+        except BurnishError:
+            self.backlog.settle(size)
+            raise
+
+    def read(
+        self, first: int, end: int, hint: tuple[int, int] | None = None
+    ) -> Iterator[tuple[Frame, tuple[int, int]]]:
+        """Yield durable frames with `first <= offset < end`; see `Segments.read`."""
+        return self._segments.read(first, end, hint)
+
+    def persisted(self, offset: int) -> None:
+        """Note, durably, that everything before an offset is in the raw log."""
+        write_durably(self._state, msgspec.json.encode(_State(offset)))
+        self._persisted = offset
+        self.backlog.persisted(offset)
+        crash_point("ingest.after_persisted")
+
+    def delete_persisted(self) -> None:
+        """Delete the segments that the raw log has made needless."""
+        self._segments.delete_before(self._persisted)
+
+    def close(self) -> None:
+        """Commit what is queued, end the committer, let go of the files and the lock."""
+        self._group.close()
+        self._segments.close()
+        os.close(self._lock)
+
+    def _commit(self, jobs: list[_Append]) -> None:
+        crash_point("ingest.before_write")
+        group = self._segments.end
+        now = self._clock()
+        fresh: dict[bytes, Known] = {}
+        written: list[bytes] = []
+
+        def receive(record: Incoming) -> Receipt:
+            identity, body = identity_hash(record.source, record.id), body_hash(record.body)
+            known = fresh.get(identity) or self._identities.find(identity)
+            if known is not None:
+                same = known.body == body
+                return Receipt(known.offset, Outcome.DUPLICATE if same else Outcome.CONFLICT)
+            offset = group + len(written)
+            written.append(encode(frame_of(record, offset=offset, group=group, received_at=now)))
+            fresh[identity] = Known(offset, body)
+            return Receipt(offset, Outcome.ACCEPTED)
+
+        receipts = [[receive(record) for record in job.records] for job in jobs]
+        if written:
+            try:
+                self._write(b"".join(written), len(written))
+            except NoRoom as error:
+                self._settle(jobs)
+                for job in jobs:
+                    job.done(error)
+                return
+            for identity, known in fresh.items():
+                self._identities.add(identity, known)
+        self._settle(jobs)
+        for job, given in zip(jobs, receipts, strict=True):
+            job.done(given)
+
+    def _write(self, data: bytes, count: int) -> None:
+        self._segments.append(data, count)
+        crash_point("ingest.after_write")
+        started = time.perf_counter()
+        self._segments.sync()
+        self._meter.synced(time.perf_counter() - started, count)
+        crash_point("ingest.after_sync")
+        self.backlog.add(self._segments.end, len(data))
+
+    def _settle(self, jobs: list[_Append]) -> None:
+        for job in jobs:
+            self.backlog.settle(job.size)
+
+    def _rebuild(self, history: RawLog, listed: int) -> None:
+        self.backlog.start(persisted=self._persisted)
+        for record in history.read(self._shard, 0, listed):
+            self._identities.add(
+                identity_hash(record.source, record.id),
+                Known(record.offset, body_hash(record.body.encode())),
+            )
+        for frame, _ in self._segments.read(self._segments.first, self._segments.end):
+            self._identities.add(frame.identity, Known(frame.offset, body_hash(frame.body)))
+            if frame.offset >= self._persisted:
+                self.backlog.add(frame.offset + 1, len(encode(frame)))
+
+    def _read_state(self) -> int:
+        try:
+            return msgspec.json.decode(self._state.read_bytes(), type=_State).persisted_offset
+        except FileNotFoundError:
+            return 0
+
+
+def _take_lock(folder: Path) -> int:
+    make_folder(folder)
+    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise SpoolLocked(
+            f"{folder} is in use by another process: stop it, or give this one another folder.",
+            path=str(folder),
+        ) from None
+    return handle

@@ -1,0 +1,208 @@
+"""The segment files of a spool: append at the end, sync, read back, delete from the front."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import structlog
+from msgspec import Struct
+
+from burnish.adapters.crash import crash_point
+from burnish.adapters.files import clear_unfinished, make_folder, sync_folder, write_durably
+from burnish.adapters.spool.frames import Frame, committed_after, frames
+from burnish.kernel.errors import Conflict, Unavailable
+
+_log = structlog.get_logger("burnish.spool")
+
+_HEADER: Final = b"BURNISH SPOOL 1\n"
+_SUFFIX: Final = ".seg"
+
+
+class SpoolDamaged(Conflict):
+    """A segment lost records that had been acknowledged; starting on would hide it."""
+
+    code = "spool.damaged"
+
+
+class NoRoom(Unavailable):
+    """The group could not be written; the segment is as it was before."""
+
+    code = "spool.no_room"
+
+
+class _Segment(Struct):
+    path: Path
+    first: int  # the offset of its first record, present or to come
+    end: int  # the first offset after it
+    size: int  # bytes that are synced
+
+
+class Segments:
+    """Contiguous segments; the last one is open for appending.
+
+    One thread appends; another may read and delete at the same time. Opening recovers: a torn tail
+    is cut, and the last segment is written anew, because after a failed sync the system may hold
+    pages that it believes to be on disk and that are not.
+
+    Args:
+        folder: where they lie.
+        start: the offset that the first record gets if there are none yet.
+        segment_bytes: a segment at or above this size is closed.
+
+    Raises:
+        SpoolDamaged: records are missing or broken that cannot be a torn tail.
+    """
+
+    def __init__(self, folder: Path, *, start: int, segment_bytes: int) -> None:
+        self._folder = folder
+        self._segment_bytes = segment_bytes
+        make_folder(folder)
+        clear_unfinished(folder)
+        self._segments = [_Segment(path, int(path.stem), 0, 0) for path in _files(folder)]
+        for segment in self._segments:
+            self._recover(segment)
+        if self._segments and self._segments[-1].end < start:
+            self._forget_all()  # the raw log holds more than this disk: it has been replaced
+        if self._segments:
+            self._handle = self._open(self._segments[-1])
+        else:
+            self._create(start)
+
+    @property
+    def first(self) -> int:
+        """The first offset held, or the next one if none is."""
+        return self._segments[0].first
+
+    @property
+    def end(self) -> int:
+        """The next offset."""
+        return self._segments[-1].end
+
+    def append(self, data: bytes, count: int) -> None:
+        """Write frames at the end; they are not yet synced.
+
+        Raises:
+            NoRoom: nothing was written, the segment is whole.
+            OSError: what was half-written could not be taken back.
+        """
+        if self._segments[-1].size >= self._segment_bytes:
+            try:
+                self._rotate()
+            except OSError as error:
+                raise NoRoom(f"No new segment: {error.strerror}.") from error
+        segment = self._segments[-1]
+        try:
+            _write_all(self._handle, data)
+        except OSError as error:
+            os.ftruncate(self._handle, segment.size)
+            raise NoRoom(f"The spool's disk takes no more: {error.strerror}.") from error
+        self._pending = (count, len(data))
+
+    def sync(self) -> None:
+        """Make what was appended durable. An OSError leaves its fate unknown: never try again."""
+        os.fdatasync(self._handle)
+        count, size = self._pending
+        segment = self._segments[-1]
+        segment.size += size
+        segment.end += count
+
+    def read(
+        self, first: int, end: int, hint: tuple[int, int] | None = None
+    ) -> Iterator[tuple[Frame, tuple[int, int]]]:
+        """Yield the synced frames with `first <= offset < end`, each with a hint for the next call.
+
+        Args:
+            first: first offset.
+            end: first offset not wanted.
+            hint: as yielded with frame `first - 1`; spares reading what lies before.
+        """
+        for segment in list(self._segments):
+            if segment.end <= first or segment.first >= end:
+                continue
+            start = hint[1] if hint and hint[0] == segment.first else len(_HEADER)
+            for frame, position in frames(_content(segment, start)):
+                if frame.offset >= end:
+                    return
+                if frame.offset >= first:
+                    yield frame, (segment.first, start + position)
+
+    def delete_before(self, offset: int) -> None:
+        """Delete the closed segments that hold only smaller offsets."""
+        kept = [one for one in self._segments[:-1] if one.end > offset]
+        gone = [one for one in self._segments[:-1] if one.end <= offset]
+        if gone:
+            self._segments[: len(kept) + len(gone)] = kept
+            for segment in gone:
+                segment.path.unlink(missing_ok=True)
+            sync_folder(self._folder)
+
+    def close(self) -> None:
+        """Close the file; everything synced stays."""
+        with contextlib.suppress(OSError):
+            os.close(self._handle)
+
+    def _recover(self, segment: _Segment) -> None:
+        data = segment.path.read_bytes()
+        position, offset = min(len(_HEADER), len(data)), segment.first
+        if data.startswith(_HEADER):
+            for frame, after in frames(data, position):
+                if frame.offset != offset:
+                    break
+                position, offset = after, offset + 1
+        last = segment is self._segments[-1]
+        following = None if last else self._segments[self._segments.index(segment) + 1].first
+        proof = committed_after(data, position, offset) if position < len(data) else None
+        if proof is not None or (following is not None and following != offset):
+            raise SpoolDamaged(
+                f"{segment.path} is broken at byte {position}, in acknowledged records from offset "
+                f"{offset} on: restore the disk, or move the spool aside and start anew.",
+                path=str(segment.path),
+                offset=offset,
+            )
+        if last:
+            if position < len(data):
+                cut = len(data) - position
+                _log.warning("spool.torn_tail", path=str(segment.path), offset=offset, bytes=cut)
+            write_durably(segment.path, _HEADER + data[len(_HEADER) : position])
+        segment.end = offset
+        segment.size = max(position, len(_HEADER))
+
+    def _forget_all(self) -> None:
+        for segment in self._segments:
+            segment.path.unlink()
+        sync_folder(self._folder)
+        self._segments = []
+
+    def _rotate(self) -> None:
+        previous = self._handle
+        self._create(self._segments[-1].end)
+        os.close(previous)
+        crash_point("ingest.after_rotate")
+
+    def _create(self, first: int) -> None:
+        path = self._folder / f"{first:020}{_SUFFIX}"
+        write_durably(path, _HEADER)
+        segment = _Segment(path, first, first, len(_HEADER))
+        self._handle = self._open(segment)
+        self._segments.append(segment)
+
+    def _open(self, segment: _Segment) -> int:
+        return os.open(segment.path, os.O_WRONLY | os.O_APPEND)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"*{_SUFFIX}"))
+
+
+def _content(segment: _Segment, start: int) -> bytes:
+    with segment.path.open("rb") as file:
+        file.seek(start)
+        return file.read(segment.size - start)
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(handle, view) :]

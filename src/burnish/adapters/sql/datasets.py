@@ -1,0 +1,74 @@
+"""Dataset versions in SQL: table `datasets`."""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from burnish.adapters.sql.schema import datasets
+from burnish.datasets.model import Dataset, DatasetNotFound
+from burnish.feedback.verdict import Offsets
+from burnish.kernel.errors import Stale
+from burnish.kernel.ids import DatasetId
+
+
+class DatasetStore:
+    """Port `datasets.ports.DatasetStore` on one connection, inside its transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def get(self, dataset: DatasetId) -> Dataset:
+        """Return one version. Raises DatasetNotFound."""
+        row = self._connection.execute(select(datasets).where(datasets.c.id == dataset)).first()
+        if row is None:
+            raise DatasetNotFound.of("dataset", dataset)
+        return _dataset(row)
+
+    def newest(self, model: str) -> Dataset | None:
+        """Return the version of the greatest number, if there is one."""
+        return next(iter(self.list(model)), None)
+
+    def built(self, model: str, offsets: Offsets, policy_digest: str) -> Dataset | None:
+        """Return the version that was built from exactly these inputs, if there is one."""
+        same = (
+            version
+            for version in self.list(model)
+            if version.policy_digest == policy_digest and version.offsets == offsets
+        )
+        return next(same, None)
+
+    def with_digest(self, model: str, digest: str) -> Dataset | None:
+        """Return the newest version with these rows and policy, if there is one."""
+        same = (version for version in self.list(model) if version.digest == digest)
+        return next(same, None)
+
+    def list(self, model: str | None = None) -> list[Dataset]:
+        """Return the versions of one model or of all, newest first."""
+        query = select(datasets).order_by(
+            datasets.c.created_at.desc(), datasets.c.model, datasets.c.number.desc()
+        )
+        if model is not None:
+            query = (
+                select(datasets).where(datasets.c.model == model).order_by(datasets.c.number.desc())
+            )
+        return [_dataset(row) for row in self._connection.execute(query)]
+
+    def add(self, dataset: Dataset) -> None:
+        """Append a version. Raises Stale unless its parent is the newest one of its model."""
+        newest = self.newest(dataset.model)
+        stale = Stale(
+            f"{dataset.model} got another dataset version while {dataset.id} was built.",
+            dataset=dataset.id,
+        )
+        if (newest.id if newest else None) != dataset.parent:
+            raise stale
+        try:
+            self._connection.execute(insert(datasets).values(**msgspec.structs.asdict(dataset)))
+        except IntegrityError as error:  # where readers do not hold off writers
+            raise stale from error
+
+
+def _dataset(row: Row[Any]) -> Dataset:
+    return msgspec.convert(row._asdict(), Dataset)

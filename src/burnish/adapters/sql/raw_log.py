@@ -1,0 +1,82 @@
+"""The manifest of the raw log in the metadata database."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, RowMapping, func, insert, select
+
+from burnish.adapters.sql.engine import writing
+from burnish.adapters.sql.schema import raw_objects
+from burnish.adapters.system import utc_now
+from burnish.feedback.model import RawObject
+from burnish.kernel.errors import Conflict
+
+_FIELDS = RawObject.__struct_fields__
+
+
+class ManifestConflict(Conflict):
+    """The row would overlap another object's offsets, or leave a gap before its own."""
+
+    code = "raw_log.manifest_conflict"
+
+
+class SqlManifest:
+    """The rows of `raw_objects`: per shard contiguous from 0, never changed."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def commit(self, entry: RawObject) -> None:
+        """Add the row; the same row again is a no-op. Raises ManifestConflict."""
+        with writing(self._engine) as connection:
+            known = connection.execute(
+                select(raw_objects).where(
+                    raw_objects.c.shard == entry.shard,
+                    raw_objects.c.first_offset == entry.first_offset,
+                )
+            ).mappings()
+            row = known.first()
+            if row is not None:
+                if _entry(row) != entry:
+                    raise ManifestConflict(f"{entry.key!r} is listed with other facts.")
+                return
+            end = _end(connection, entry.shard)
+            if end != entry.first_offset:
+                raise ManifestConflict(
+                    f"{entry.key!r} begins at {entry.first_offset}, "
+                    f"but shard {entry.shard!r} is listed up to {end}."
+                )
+            values: dict[str, Any] = {name: getattr(entry, name) for name in _FIELDS}
+            connection.execute(insert(raw_objects).values(**values, created_at=utc_now()))
+
+    def end(self) -> dict[str, int]:
+        """Return per shard the first offset that is in no object yet."""
+        query = select(raw_objects.c.shard, func.max(raw_objects.c.last_offset) + 1).group_by(
+            raw_objects.c.shard
+        )
+        with self._engine.connect() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
+    def covering(self, shard: str, first: int, end: int) -> list[RawObject]:
+        """Return the objects that hold any offset in `first <= offset < end`, ascending."""
+        query = (
+            select(raw_objects)
+            .where(
+                raw_objects.c.shard == shard,
+                raw_objects.c.last_offset >= first,
+                raw_objects.c.first_offset < end,
+            )
+            .order_by(raw_objects.c.first_offset)
+        )
+        with self._engine.connect() as connection:
+            return [_entry(row) for row in connection.execute(query).mappings()]
+
+
+def _end(connection: Connection, shard: str) -> int:
+    last = connection.scalar(
+        select(func.max(raw_objects.c.last_offset)).where(raw_objects.c.shard == shard)
+    )
+    return 0 if last is None else last + 1
+
+
+def _entry(row: RowMapping) -> RawObject:
+    return RawObject(**{name: row[name] for name in _FIELDS})

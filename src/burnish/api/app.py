@@ -1,0 +1,100 @@
+"""The control plane's application: every route, one guard, one shape of error."""
+
+from litestar import Litestar, MediaType, Router, get
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from prometheus_client import generate_latest
+
+from burnish import __version__
+from burnish.api import files, jobs, models, problems, releases, runs, serving, trail
+from burnish.api.auth import OPEN, guard
+from burnish.api.control import Control
+from burnish.kernel.errors import BurnishError
+
+ROUTES = (
+    models.list_models,
+    models.get_model,
+    models.put_model,
+    models.list_decisions,
+    models.start_run,
+    runs.list_runs,
+    runs.get_run,
+    runs.approve_run,
+    runs.reject_run,
+    runs.cancel_run,
+    runs.list_datasets,
+    runs.get_dataset,
+    runs.get_evaluation,
+    jobs.list_jobs,
+    jobs.get_job,
+    jobs.get_job_log,
+    jobs.cancel_job,
+    jobs.post_heartbeat,
+    jobs.post_event,
+    jobs.post_done,
+    releases.list_releases,
+    releases.get_release,
+    releases.get_active_release,
+    releases.post_rollback,
+    serving.get_serving,
+    serving.put_replica,
+    serving.list_replicas,
+    files.post_payload,
+    trail.stream_events,
+    trail.list_audit,
+)
+UNLIMITED = (files.get_object, files.put_object)  # an artifact may be larger than any other body
+
+
+@get("/healthz", opt=OPEN, include_in_schema=False, sync_to_thread=False)
+def healthz() -> dict[str, str]:
+    """Say that the process lives."""
+    return {"status": "ok"}
+
+
+@get("/readyz", opt=OPEN, include_in_schema=False, sync_to_thread=True)
+def readyz(state: State) -> dict[str, str]:
+    """Say that the database answers."""
+    control: Control = state.control
+    with control.views() as view:
+        view.models.list()
+    return {"status": "ok"}
+
+
+@get("/metrics", opt=OPEN, media_type=MediaType.TEXT, include_in_schema=False, sync_to_thread=True)
+def metrics(state: State) -> bytes:
+    """Show the metrics of this process."""
+    control: Control = state.control
+    return generate_latest(control.registry)
+
+
+def build(control: Control) -> Litestar:
+    """Return the application."""
+    return Litestar(
+        route_handlers=[
+            healthz,
+            readyz,
+            metrics,
+            Router("", route_handlers=list(ROUTES), responses=problems.RESPONSES),
+            Router(
+                "", route_handlers=list(UNLIMITED), request_max_body_size=None, tags=["objects"]
+            ),
+        ],
+        guards=[guard],
+        state=State({"control": control}),
+        exception_handlers={
+            BurnishError: problems.on_burnish_error,
+            HTTPException: problems.on_http_error,
+            Exception: problems.on_unforeseen,
+        },
+        openapi_config=OpenAPIConfig(
+            title="Burnish control plane",
+            version=__version__,
+            path="/v1/openapi",
+            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        ),
+        request_max_body_size=control.max_payload_bytes,
+        logging_config=None,
+    )

@@ -1,0 +1,133 @@
+"""What the handlers of the control plane are given: one value, wired in `bootstrap`."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from msgspec import Struct
+from prometheus_client import CollectorRegistry
+
+from burnish.datasets.model import Dataset
+from burnish.kernel.audit import Actor, AuditEntry
+from burnish.kernel.auth import Tokens
+from burnish.kernel.clock import Clock
+from burnish.kernel.events import Event
+from burnish.kernel.ids import DatasetId, Ids, RunId
+from burnish.kernel.objects import Objects
+from burnish.pipeline.ports import PipelineUnit
+from burnish.training.model import Job
+from burnish.triggers.model import DecisionEntry
+
+
+class DatasetReader(Protocol):
+    """Dataset versions, read."""
+
+    def get(self, dataset: DatasetId) -> Dataset:
+        """Return one version. Raises NotFound."""
+        ...
+
+    def list(self, model: str | None = None) -> list[Dataset]:
+        """Return the versions of one model or of all, newest first."""
+        ...
+
+
+class AuditReader(Protocol):
+    """The audit log, read."""
+
+    def newest(self, *, limit: int) -> list[AuditEntry]:
+        """Return the newest rows, newest first."""
+        ...
+
+
+class EventReader(Protocol):
+    """The outbox, read."""
+
+    def after(self, last_id: int, *, limit: int) -> list[Event]:
+        """Return up to `limit` events with greater ids, ascending."""
+        ...
+
+    def last_id(self) -> int:
+        """Return the greatest id so far, 0 if there is none."""
+        ...
+
+
+class DecisionReader(Protocol):
+    """Trigger decisions, read."""
+
+    def latest(self, model: str) -> DecisionEntry | None:
+        """Return the newest decision, if there is one."""
+        ...
+
+    def list(self, model: str, *, limit: int = 100) -> list[DecisionEntry]:
+        """Return decisions, newest first."""
+        ...
+
+
+class View(PipelineUnit, Protocol):
+    """Everything that the API reads."""
+
+    @property
+    def datasets(self) -> DatasetReader:
+        """The dataset versions."""
+        ...
+
+    @property
+    def audit_log(self) -> AuditReader:
+        """The audit log."""
+        ...
+
+    @property
+    def events(self) -> EventReader:
+        """The live events."""
+        ...
+
+    @property
+    def decisions(self) -> DecisionReader:
+        """The trigger's decisions."""
+        ...
+
+
+class Directory(Protocol):
+    """What the other roles may know without asking: models and keys, signed."""
+
+    def publish(self) -> None:
+        """Write it anew."""
+        ...
+
+
+class Signatures(Protocol):
+    """Checks the URLs that we presigned for the local object store."""
+
+    def verify(self, key: str, *, method: str, expires: int, signature: str) -> None:
+        """Raise BadSignature unless the URL allows this, now."""
+        ...
+
+
+class Triggers(Protocol):
+    """Starts runs."""
+
+    def ask(self, model: str, actor: Actor, reason: str) -> RunId:
+        """Start a run because an operator asks. Raises RunActive."""
+        ...
+
+    def effective(self, model: str) -> int:
+        """Return the effective corrections since the last training."""
+        ...
+
+
+class Control(Struct, frozen=True, kw_only=True):
+    """The control plane's collaborators."""
+
+    units: Callable[[Actor], PipelineUnit]  # a transaction, whose traces name the actor's trace
+    views: Callable[[], View]  # the same, for reading
+    objects: Objects
+    signatures: Signatures
+    directory: Directory
+    triggers: Triggers
+    tokens: Tokens
+    admin_token_sha256: str
+    job_log: Callable[[Job], str]
+    clock: Clock
+    ids: Ids
+    registry: CollectorRegistry
+    max_payload_bytes: int
+    max_artifact_bytes: int

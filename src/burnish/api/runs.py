@@ -1,0 +1,134 @@
+"""Runs, datasets and evaluations, over HTTP."""
+
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.datastructures import State
+
+from burnish.api.auth import actor_of
+from burnish.api.conditions import etag, expected
+from burnish.api.control import Control, View
+from burnish.api.models import IfMatch, Reason
+from burnish.api.pages import Items
+from burnish.datasets.model import Dataset
+from burnish.evaluation.model import Evaluation
+from burnish.kernel.ids import DatasetId, RunId
+from burnish.pipeline import service
+from burnish.pipeline.model import Run, StepRecord
+
+_WHAT = "the run's revision"
+
+
+class RunView(Run, frozen=True, kw_only=True):
+    """A run with its steps."""
+
+    steps: list[StepRecord]
+
+
+@get("/v1/runs", sync_to_thread=True)
+def list_runs(state: State, model: str | None = None, limit: int = 50) -> Items[RunView]:
+    """List the newest runs."""
+    control: Control = state.control
+    with control.views() as view:
+        return Items(items=[_seen(view, run) for run in view.runs.newest(model, limit=limit)])
+
+
+@get("/v1/runs/{run_id:str}", sync_to_thread=True)
+def get_run(state: State, run_id: str) -> Response[RunView]:
+    """Show a run; its ETag is its revision."""
+    control: Control = state.control
+    with control.views() as view:
+        run = _seen(view, view.runs.get(RunId(run_id)))
+    return Response(run, headers={"ETag": etag(run.revision)})
+
+
+@post("/v1/runs/{run_id:str}/approve", status_code=200, sync_to_thread=True)
+def approve_run(
+    request: Request[Any, Any, State],
+    state: State,
+    run_id: str,
+    data: Reason,
+    if_match: IfMatch = None,
+) -> Run:
+    """Let a candidate that passed its gates into production."""
+    control: Control = state.control
+    actor = actor_of(request)
+    return service.approve(
+        control.units(actor),
+        RunId(run_id),
+        expected=expected(if_match, _WHAT),
+        actor=actor,
+        reason=data.reason,
+        now=control.clock(),
+    )
+
+
+@post("/v1/runs/{run_id:str}/reject", status_code=200, sync_to_thread=True)
+def reject_run(
+    request: Request[Any, Any, State],
+    state: State,
+    run_id: str,
+    data: Reason,
+    if_match: IfMatch = None,
+) -> Run:
+    """Turn a candidate down."""
+    control: Control = state.control
+    actor = actor_of(request)
+    return service.reject(
+        control.units(actor),
+        RunId(run_id),
+        expected=expected(if_match, _WHAT),
+        actor=actor,
+        reason=data.reason,
+        now=control.clock(),
+    )
+
+
+@post("/v1/runs/{run_id:str}/cancel", status_code=200, sync_to_thread=True)
+def cancel_run(
+    request: Request[Any, Any, State],
+    state: State,
+    run_id: str,
+    data: Reason,
+    if_match: IfMatch = None,
+) -> Run:
+    """End a run that has not begun to release, and its training job."""
+    control: Control = state.control
+    actor = actor_of(request)
+    return service.cancel(
+        control.units(actor),
+        RunId(run_id),
+        expected=expected(if_match, _WHAT),
+        actor=actor,
+        reason=data.reason,
+        now=control.clock(),
+    )
+
+
+@get("/v1/datasets", sync_to_thread=True)
+def list_datasets(state: State, model: str | None = None) -> Items[Dataset]:
+    """List the dataset versions."""
+    control: Control = state.control
+    with control.views() as view:
+        return Items(items=view.datasets.list(model))
+
+
+@get("/v1/datasets/{dataset_id:str}", sync_to_thread=True)
+def get_dataset(state: State, dataset_id: str) -> Dataset:
+    """Show a dataset version."""
+    control: Control = state.control
+    with control.views() as view:
+        return view.datasets.get(DatasetId(dataset_id))
+
+
+@get("/v1/evaluations/{evaluation_id:str}", sync_to_thread=True)
+def get_evaluation(state: State, evaluation_id: str) -> Evaluation:
+    """Show the report on a candidate."""
+    control: Control = state.control
+    with control.views() as view:
+        return view.evaluations.get(evaluation_id)
+
+
+def _seen(view: View, run: Run) -> RunView:
+    return RunView(**msgspec.structs.asdict(run), steps=view.runs.steps(run.id))

@@ -1,0 +1,158 @@
+"""Curation: which verdict counts for each subject, and why each of the others does not.
+
+Pure, and a function of the *set* of verdicts: the order in which they come in changes nothing.
+Datasets are built by it and triggers count by it, so that the two agree.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from msgspec import Struct
+
+from burnish.datasets.model import Example, Reason
+from burnish.feedback.model import Selection
+from burnish.feedback.prediction import Prediction
+from burnish.feedback.verdict import Place, Verdict
+from burnish.kernel.digest import PREFIX, hexadecimal
+
+OWN_STORE = "burnish:"  # payload URIs of our own object store: burnish:sha256:<hex>
+
+Inputs = Mapping[Place, str | Reason]  # the digest of what a verdict judges, or why there is none
+
+
+class Curated(Struct, frozen=True, kw_only=True):
+    """What curation kept, sorted by subject, and why it left out the rest."""
+
+    examples: list[Example]
+    left_out: dict[Place, Reason]
+
+
+def locate(
+    verdicts: Iterable[Verdict],
+    predictions: Mapping[str, Prediction],
+    *,
+    gone: Collection[str] = frozenset(),
+) -> dict[Place, str | Reason]:
+    """Return the digest of each verdict's input, or why there is none.
+
+    A record's own payload comes before the captured input of the prediction that it names. `gone`
+    are digests whose bytes the object store does not have.
+    """
+    inputs: dict[Place, str | Reason] = {}
+    for verdict in verdicts:
+        found = _input_of(verdict, predictions)
+        inputs[verdict.place] = Reason.PAYLOAD_MISSING if found in gone else found
+    return inputs
+
+
+def curate(
+    verdicts: Iterable[Verdict],
+    inputs: Inputs,
+    *,
+    held: Collection[str] = frozenset(),
+    rank: Callable[[str], int] = lambda _: 0,
+) -> Curated:
+    """Choose the verdict that counts for each subject and each content.
+
+    Args:
+        verdicts: those of one model.
+        inputs: what `locate` says of each.
+        held: subjects that are held out: on them, verdicts that uncertainty asked for do not count.
+        rank: of subjects that show the same content, one of the lowest rank stands for it.
+    """
+    left_out: dict[Place, Reason] = {}
+    subjects: defaultdict[str, list[Verdict]] = defaultdict(list)
+    for verdict in _one_per_identity(verdicts, left_out):
+        found = inputs[verdict.place]
+        if found in {Reason.PREDICTION_UNKNOWN, Reason.PREDICTION_FOREIGN}:
+            left_out[verdict.place] = Reason(found)  # no valid record: it overrules nobody
+        elif verdict.subject_id in held and verdict.selection is Selection.UNCERTAINTY:
+            left_out[verdict.place] = Reason.UNCERTAIN_IN_HOLDOUT
+        else:
+            subjects[verdict.subject_id].append(verdict)
+    examples: list[Example] = []
+    for said in subjects.values():
+        winner = _last_word(said, left_out)
+        if winner is None:
+            continue
+        found = inputs[winner.place]
+        if isinstance(found, Reason):
+            left_out[winner.place] = found
+        else:
+            uncertain = any(verdict.selection is Selection.UNCERTAINTY for verdict in said)
+            examples.append(Example(verdict=winner, payload_sha256=found, uncertain=uncertain))
+    kept = _one_per_content(examples, rank, left_out)
+    return Curated(examples=sorted(kept, key=lambda kept: kept.subject), left_out=left_out)
+
+
+def _input_of(verdict: Verdict, predictions: Mapping[str, Prediction]) -> str | Reason:
+    if verdict.payload is not None:
+        return _stored(verdict.payload)
+    if verdict.prediction_id is None:
+        return Reason.PAYLOAD_MISSING
+    prediction = predictions.get(verdict.prediction_id)
+    if prediction is None:
+        return Reason.PREDICTION_UNKNOWN
+    if prediction.model != verdict.model:
+        return Reason.PREDICTION_FOREIGN
+    return prediction.payload_sha256 or Reason.PAYLOAD_MISSING
+
+
+def _stored(payload: str) -> str | Reason:
+    try:
+        return PREFIX + hexadecimal(payload.removeprefix(OWN_STORE + PREFIX))
+    except ValueError:
+        return Reason.PAYLOAD_NOT_STORED
+
+
+def _one_per_identity(
+    verdicts: Iterable[Verdict], left_out: dict[Place, Reason]
+) -> Iterable[Verdict]:
+    """Of copies of one record, the one received first is the record."""
+    records: dict[tuple[str, str], Verdict] = {}
+    for verdict in sorted(verdicts, key=lambda verdict: verdict.precedence):
+        first = records.setdefault(verdict.identity, verdict)
+        if first is not verdict:
+            same = first.content == verdict.content
+            left_out[verdict.place] = Reason.DUPLICATE if same else Reason.IDENTITY_CONFLICT
+    return records.values()
+
+
+def _last_word(said: list[Verdict], left_out: dict[Place, Reason]) -> Verdict | None:
+    """Return the last verdict on a subject, or None if its judges disagree.
+
+    Everyone may change their mind, so each actor's latest verdict speaks for them. Records without
+    an actor speak for one unknown person.
+    """
+    latest: dict[str | None, Verdict] = {}
+    for verdict in sorted(said, key=lambda verdict: verdict.recency):
+        if verdict.actor in latest:
+            left_out[latest[verdict.actor].place] = Reason.SUPERSEDED
+        latest[verdict.actor] = verdict
+    words = sorted(latest.values(), key=lambda verdict: verdict.recency)
+    if len({verdict.final for verdict in words}) > 1:
+        left_out.update((verdict.place, Reason.CONTRADICTION) for verdict in words)
+        return None
+    left_out.update((verdict.place, Reason.SUPERSEDED) for verdict in words[:-1])
+    return words[-1]
+
+
+def _one_per_content(
+    examples: list[Example], rank: Callable[[str], int], left_out: dict[Place, Reason]
+) -> Iterable[Example]:
+    """Of subjects with the same bytes, one counts if all agree on the label, else none."""
+    contents: defaultdict[str, list[Example]] = defaultdict(list)
+    for example in examples:
+        contents[example.payload_sha256].append(example)
+    for group in contents.values():
+        group.sort(key=lambda example: (rank(example.subject), example.subject))
+        if len({example.verdict.final for example in group}) > 1:
+            left_out.update((example.verdict.place, Reason.CONTRADICTION) for example in group)
+            continue
+        first, *others = group
+        left_out.update((other.verdict.place, Reason.NEAR_DUPLICATE) for other in others)
+        yield Example(
+            verdict=first.verdict,
+            payload_sha256=first.payload_sha256,
+            uncertain=any(example.uncertain for example in group),
+        )

@@ -1,0 +1,68 @@
+"""What datasets need of the world, besides the raw log and the object store."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from burnish.datasets.model import Dataset
+from burnish.feedback.prediction import PredictionStore
+from burnish.feedback.verdict import Offsets
+from burnish.kernel.audit import Audit
+from burnish.kernel.events import Outbox
+from burnish.kernel.ids import DatasetId
+
+
+class DatasetStore(Protocol):
+    """The versions of every model, in one unbroken line each."""
+
+    def get(self, dataset: DatasetId) -> Dataset:
+        """Return one version. Raises DatasetNotFound."""
+        ...
+
+    def newest(self, model: str) -> Dataset | None:
+        """Return the version of the greatest number, if there is one."""
+        ...
+
+    def built(self, model: str, offsets: Offsets, policy_digest: str) -> Dataset | None:
+        """Return the version that was built from exactly these inputs, if there is one."""
+        ...
+
+    def with_digest(self, model: str, digest: str) -> Dataset | None:
+        """Return the newest version with these rows and policy, if there is one."""
+        ...
+
+    def list(self, model: str | None = None) -> list[Dataset]:
+        """Return the versions of one model or of all, newest first."""
+        ...
+
+    def add(self, dataset: Dataset) -> None:
+        """Append a version. Raises Stale unless its parent is the newest one of its model."""
+        ...
+
+
+class DatasetUnit(Protocol):
+    """One transaction."""
+
+    @property
+    def datasets(self) -> DatasetStore:
+        """The versions, inside this transaction."""
+        ...
+
+    @property
+    def predictions(self) -> PredictionStore:
+        """What serving answered, to find the inputs that records refer to."""
+        ...
+
+    @property
+    def audit(self) -> Audit:
+        """The audit log."""
+        ...
+
+    @property
+    def outbox(self) -> Outbox:
+        """The events to publish."""
+        ...
+
+
+# Opens a transaction; leaving the block commits it, leaving by an error undoes it.
+DatasetUnits = Callable[[], AbstractContextManager[DatasetUnit]]

@@ -1,0 +1,173 @@
+"""What the feedback room needs from the world."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from burnish.feedback.model import (
+    FeedbackRecord,
+    Incoming,
+    Published,
+    RawObject,
+    RawRecord,
+    Receipt,
+    Rejection,
+)
+from burnish.feedback.verdict import Offsets, Verdict
+from burnish.kernel.errors import BurnishError
+
+Receipts = Sequence[Receipt] | BurnishError
+Kept = BurnishError | None
+Parse = Callable[[RawRecord], FeedbackRecord]  # raises InvalidInput if the line breaks its schema
+
+
+class FeedbackLog(Protocol):
+    """Where accepted records become durable: one shard's spool."""
+
+    @property
+    def shard(self) -> str:
+        """The shard's name."""
+        ...
+
+    def append(self, records: Sequence[Incoming], done: Callable[[Receipts], None]) -> None:
+        """Queue records; call `done` once, from another thread, when all of them are synced.
+
+        `done` gets one receipt per record, or the error for which none of them is known to be
+        kept. A duplicate's receipt, too, comes only after the sync of the first copy.
+
+        Raises:
+            Backpressure: at once, if the log is too full; nothing is queued.
+            Unavailable: at once, if the log has failed or is closed.
+        """
+        ...
+
+    def failure(self) -> str | None:
+        """Say why the log takes no records, None if it does."""
+        ...
+
+
+class Quarantine(Protocol):
+    """Where what could not be accepted is kept, verbatim, with its reason."""
+
+    def keep(self, rejections: Sequence[Rejection], done: Callable[[Kept], None]) -> None:
+        """Queue rejections; call `done(None)` from another thread once all are durable.
+
+        `done` gets the error if they are not. Raises Backpressure, Unavailable as `append` does.
+        """
+        ...
+
+
+class Sealer(Protocol):
+    """What moves accepted records on to the raw log."""
+
+    def seal(self, done: Callable[[int], None]) -> None:
+        """Seal what is accepted now; call `done(persisted_offset)` once all of it is persisted.
+
+        `persisted_offset` is the first offset that is not yet in the raw log. The call comes from
+        another thread, and only after the object store and the manifest have taken the records.
+        """
+        ...
+
+
+class Manifest(Protocol):
+    """The list of raw log objects, in the metadata database."""
+
+    def commit(self, entry: RawObject) -> None:
+        """Add the row of an object; the same row again is a no-op.
+
+        Raises:
+            Conflict: another object covers some of these offsets, or they leave a gap.
+        """
+        ...
+
+
+class RawLog(Protocol):
+    """Every accepted record, in order, immutable."""
+
+    def end(self) -> Offsets:
+        """Return per shard the first offset that the log does not yet hold."""
+        ...
+
+    def read(self, shard: str, first: int, end: int) -> Iterator[RawRecord]:
+        """Yield the records with `first <= offset < end`, ascending."""
+        ...
+
+
+class Directory(Protocol):
+    """The models and keys that the control plane has published."""
+
+    def current(self) -> Published:
+        """Return the newest directory that is properly signed. Raises Unavailable if none is."""
+        ...
+
+
+class Meter(Protocol):
+    """Counts what happens to feedback, for whoever watches."""
+
+    def accepted(self, model: str) -> None:
+        """Count one record made durable."""
+        ...
+
+    def duplicate(self, model: str) -> None:
+        """Count one record that was already there."""
+        ...
+
+    def quarantined(self, code: str, model: str) -> None:
+        """Count one record kept in quarantine; `model` is empty if it is not known."""
+        ...
+
+    def rejected(self, code: str) -> None:
+        """Count one request that was refused unread, and kept nowhere."""
+        ...
+
+    def synced(self, seconds: float, records: int) -> None:
+        """Note one group commit: how long its sync took, and for how many records."""
+        ...
+
+    def uploaded(self, seconds: float) -> None:
+        """Note one object stored and listed."""
+        ...
+
+    def upload_failed(self) -> None:
+        """Count one failed attempt to store or list an object."""
+        ...
+
+    def render(self) -> bytes:
+        """Return everything counted, in the Prometheus text format."""
+        ...
+
+
+class FeedbackStore(Protocol):
+    """The projection of the raw log into a table; may be thrown away and projected again."""
+
+    def offsets(self) -> Offsets:
+        """Return, per shard, the first offset that is not projected yet."""
+        ...
+
+    def advance(self, shard: str, *, expected: int, to: int) -> None:
+        """Move a shard's offset. Raises Stale if it does not stand at `expected`."""
+        ...
+
+    def add(self, verdicts: Sequence[Verdict]) -> set[str]:
+        """Keep verdicts, one per identity: of copies the one of lowest precedence, at any time.
+
+        Returns the names of the models that learnt something new; copies are no news.
+        """
+        ...
+
+    def on_touched_subjects(self, model: str, since: Offsets) -> list[Verdict]:
+        """Return all verdicts on those subjects that have at least one beyond `since`."""
+        ...
+
+
+class FeedbackUnit(Protocol):
+    """One transaction."""
+
+    @property
+    def feedback(self) -> FeedbackStore:
+        """The projection, inside this transaction."""
+        ...
+
+
+# Opens a transaction; leaving the block commits it, leaving by an error undoes it.
+FeedbackUnits = Callable[[], AbstractContextManager[FeedbackUnit]]

@@ -1,0 +1,67 @@
+"""The projection: follows the raw log into a table that triggers and pages can query."""
+
+from burnish.feedback.model import RawRecord
+from burnish.feedback.ports import FeedbackUnits, Parse, RawLog
+from burnish.feedback.verdict import Verdict, verdict_of
+from burnish.kernel.errors import InvalidInput, Stale, Unavailable
+
+BATCH_RECORDS = 1000  # per transaction: tens of milliseconds under the database's write lock
+
+
+class RawLogGap(Unavailable):
+    """The raw log does not hold every record that its manifest promises."""
+
+    code = "raw_log.gap"
+
+
+def project(raw_log: RawLog, units: FeedbackUnits, parse: Parse) -> list[str]:
+    """Project what the raw log holds beyond the projected offsets; return models with news.
+
+    Safe to run anywhere at any time, also twice at once: a batch and the offset after it are one
+    transaction, guarded by the offset before it. A line that no longer parses is passed over; the
+    dataset build lists it. Raises RawLogGap.
+    """
+    with units() as unit:
+        done = unit.feedback.offsets()
+    news: set[str] = set()
+    for shard, end in sorted(raw_log.end().items()):
+        for first in range(done.get(shard, 0), end, BATCH_RECORDS):
+            last = min(first + BATCH_RECORDS, end)
+            verdicts, _ = read(raw_log, parse, shard, first, last)
+            try:
+                with units() as unit:
+                    unit.feedback.advance(shard, expected=first, to=last)
+                    news |= unit.feedback.add(verdicts)
+            except Stale:  # another process projects this shard just now and has the news
+                break
+    return sorted(news)
+
+
+def read(
+    raw_log: RawLog, parse: Parse, shard: str, first: int, end: int
+) -> tuple[list[Verdict], list[RawRecord]]:
+    """Return the verdicts of a range of the raw log, and the lines that no longer parse.
+
+    Raises RawLogGap if a record of the range is missing: what is built on it would not be what
+    its offsets say.
+    """
+    verdicts: list[Verdict] = []
+    unreadable: list[RawRecord] = []
+    expected = first
+    for raw in raw_log.read(shard, first, end):
+        if raw.offset != expected:
+            break
+        expected += 1
+        try:
+            verdicts.append(verdict_of(shard, raw, parse(raw)))
+        except InvalidInput:
+            unreadable.append(raw)
+    if expected != end:
+        raise RawLogGap(
+            f"Shard {shard!r} of the raw log has no record at offset {expected}, below {end}:"
+            " check that its objects are in place and that its shipper has caught up.",
+            shard=shard,
+            offset=expected,
+            end=end,
+        )
+    return verdicts, unreadable
