@@ -46,7 +46,9 @@ class OperatorTriggers:
         """Return the effective corrections since the last training."""
         with self._house.view() as view:
             last = view.decisions.last_fired(model)
-            return count_effective(view, view.models.get(model).policy, last.offsets if last else {})
+            return count_effective(
+                view, view.models.get(model).policy, last.offsets if last else {}
+            )
 
 
 def run_control(settings: Settings) -> None:
@@ -88,5 +90,3 @@ def run_control(settings: Settings) -> None:
         server.run()
     finally:
         house.close()
-
-
