@@ -18,6 +18,7 @@ app = typer.Typer(no_args_is_help=True, help="Corrections.")
 _BATCH_LINES: Final = 500
 _BATCH_BYTES: Final = 4 * 1024**2  # far below what ingest takes at once
 _TOO_MANY: Final = 429
+_SHORTEST_WAIT_S: Final = 0.1
 _LONGEST_WAIT_S: Final = 60.0
 _FIRST_ERROR: Final = 400
 _STDIN: Final = Path("-")
@@ -128,7 +129,8 @@ def _post(session: Session, body: bytes) -> Any:
         except ApiProblem as problem:
             if problem.status != _TOO_MANY:
                 raise
-            wait = min(problem.retry_after or 1.0, _LONGEST_WAIT_S)
+            asked = 1.0 if problem.retry_after is None else problem.retry_after
+            wait = min(max(asked, _SHORTEST_WAIT_S), _LONGEST_WAIT_S)
             session.out.say(f"ingest is full; trying again in {wait:g} s", "dim")
             time.sleep(wait)
         else:
