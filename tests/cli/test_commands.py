@@ -215,6 +215,29 @@ def test_predict_sends_the_bytes_as_what_they_are(
     assert platform.asked[0].body == b"\x89PNG"
 
 
+def test_watch_prints_events_as_they_come(terminal: Any, platform: Any, answered: Any) -> None:
+    events = [
+        {
+            "id": number,
+            "type": kind,
+            "model": "laundry",
+            "subject": "run-1",
+            "at": "2026-05-01T10:00:00Z",
+            "trace_id": "c" * 32,
+            "data": {"note": "[red]x\x1b[2J"},
+        }
+        for number, kind in ((4, "RunStarted"), (5, "ModelDeployed"))
+    ]
+    text = "".join(f"id: {event['id']}\ndata: {json.dumps(event)}\n\n" for event in events)
+    platform.on("GET", "/v1/events", answered(text.encode()))
+    shown = terminal.run("watch", "--model", "laundry", "--limit", "2").stdout
+    assert [line.split()[2] for line in shown.splitlines()] == ["RunStarted", "ModelDeployed"]
+    assert "note [red]x\N{REPLACEMENT CHARACTER}[2J" in shown
+    lines = terminal.run("watch", "--after", "3", "--limit", "2", "--json").stdout.splitlines()
+    assert [json.loads(line) for line in lines] == events
+    assert platform.asked[-1].headers["last-event-id"] == "3"
+
+
 def test_doctor_is_content_when_all_is_well(terminal: Any, platform: Any) -> None:
     platform.on("GET", "/readyz", {"status": "ok"})
     platform.on("GET", "/v1/models", {"items": []})

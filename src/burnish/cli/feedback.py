@@ -114,7 +114,7 @@ def _send_file(session: Session, file: Path) -> None:
             session.out.console.print(table(refused, columns, ""))
         kept = ", which ingest keeps in quarantine" if refused else ""
         accepted = len(results) - len(refused)
-        session.out.console.print(f"{accepted} accepted, {len(refused)} refused{kept}")
+        session.out.text(f"{accepted} accepted, {len(refused)} refused{kept}")
     if refused:
         raise typer.Exit(EXIT_REFUSED)
 
