@@ -8,7 +8,7 @@ from typing import Any
 def accept(request: Any) -> list[dict[str, Any]]:
     lines = request.body.splitlines()
     return [
-        {"index": index, "status": 422, "code": "unknown_label"}
+        {"index": index, "status": 422, "code": "unknown_label", "detail": "No such label."}
         if b'"bad"' in line
         else {"index": index, "status": 202, "code": "accepted", "offset": index}
         for index, line in enumerate(lines)
@@ -68,7 +68,9 @@ def test_a_file_goes_in_batches_and_each_refused_line_is_named(
     result = terminal.run("feedback", "send", str(file))
     assert result.exit_code == 1
     assert "1099 accepted, 1 refused, which ingest keeps in quarantine" in result.stdout
-    assert ["702", "unknown_label"] in [line.split() for line in result.stdout.splitlines()]
+    assert ["702", "unknown_label", "No such label."] in [
+        line.split(maxsplit=2) for line in result.stdout.splitlines()
+    ]
     sizes = [len(request.body.splitlines()) for request in platform.asked]
     assert sizes == [500, 500, 100]
     assert platform.asked[0].headers["content-type"] == "application/x-ndjson"

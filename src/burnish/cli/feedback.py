@@ -9,7 +9,7 @@ from typing import IO, Annotated, Any, Final
 
 import typer
 
-from burnish.cli.output import plain, table
+from burnish.cli.output import Column, table
 from burnish.cli.session import EXIT_REFUSED, Session, connected
 from burnish.client.api import ApiProblem
 
@@ -110,7 +110,11 @@ def _send_file(session: Session, file: Path) -> None:
         session.out.line({"results": results})
     else:
         if refused:
-            columns = [("LINE", lambda r: r["line"]), ("CODE", lambda r: plain(r["code"]))]
+            columns: list[Column] = [
+                ("LINE", lambda r: r["line"]),
+                ("CODE", lambda r: r["code"]),
+                ("WHY", lambda r: r.get("detail")),
+            ]
             session.out.console.print(table(refused, columns, ""))
         kept = ", which ingest keeps in quarantine" if refused else ""
         accepted = len(results) - len(refused)
