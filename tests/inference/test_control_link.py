@@ -107,6 +107,7 @@ def planes() -> Iterator[Callable[..., ControlPlane]]:
 
 
 def test_a_replica_follows_the_control_plane_and_reports_what_it_does(
+    *,
     replicas: Callable[..., Any],
     planes: Callable[..., ControlPlane],
     assignment: Callable[..., Assignment],
@@ -141,6 +142,7 @@ def test_a_replica_follows_the_control_plane_and_reports_what_it_does(
 
 
 def test_a_replica_restarted_without_its_control_plane_serves_the_last_release(
+    *,
     replicas: Callable[..., Any],
     planes: Callable[..., ControlPlane],
     assignment: Callable[..., Assignment],
