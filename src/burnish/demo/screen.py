@@ -159,6 +159,7 @@ def _table(title: str) -> Table:
         header_style="cyan",
         box=None,  # so that the widest row fits a terminal of 80 columns
         pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
 
 
