@@ -51,7 +51,7 @@ class OperatorTriggers:
             )
 
 
-def run_control(settings: Settings) -> None:
+def run(settings: Settings) -> None:
     """Serve the API until SIGTERM."""
     house = House.open(settings, "control")
     launcher = SubprocessLauncher(settings.data / "jobs", settings.data / "cache")

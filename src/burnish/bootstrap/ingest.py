@@ -17,7 +17,7 @@ from burnish.settings import Settings
 DRAIN_S: Final = 10.0  # to ship what was accepted; the rest waits in the spool
 
 
-def run_ingest(settings: Settings) -> None:
+def run(settings: Settings) -> None:
     """Accept feedback until SIGTERM."""
     house = House.open(settings, "ingest")
     ingest = settings.ingest
