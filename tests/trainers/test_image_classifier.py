@@ -262,7 +262,7 @@ def test_a_graph_that_answers_otherwise_is_not_handed_over(
     model = OnnxEngine(threads=1).load(control.artifact)
     right = model.predict(image).astype(np.float64)
     assert check_parity(control.artifact, image, right) < 1e-6
-    for wrong in (right + [[0.002, -0.002]], right * np.nan):
+    for wrong in (right + np.array([0.002, -0.002]), right * np.nan):
         with pytest.raises(ParityFailed) as raised:
             check_parity(control.artifact, image, wrong)
         assert raised.value.code == "parity_failed"
