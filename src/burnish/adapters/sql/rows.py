@@ -11,7 +11,7 @@ Value = TypeVar("Value")
 
 def read(row: RowMapping, type_: type[Value]) -> Value:
     """Return the domain value that a row holds."""
-    return msgspec.convert(dict(row), type_)
+    return msgspec.convert({str(name): value for name, value in row.items()}, type_)
 
 
 def columns(value: msgspec.Struct) -> dict[str, Any]:
