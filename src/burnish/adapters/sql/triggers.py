@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, insert, select
+from sqlalchemy import Connection, Select, insert, select
 
+from burnish.adapters.sql.rows import columns, read
 from burnish.adapters.sql.schema import decisions
 from burnish.feedback.verdict import Offsets
 from burnish.kernel.ids import RunId
@@ -32,7 +33,7 @@ class DecisionStore:
         row = {
             "model": policy.name,
             "at": at,
-            **msgspec.structs.asdict(decision),
+            **columns(decision),
             "policy_digest": policy.digest,
             "offsets": offsets,
             "run": run,
@@ -40,26 +41,17 @@ class DecisionStore:
         added = self._connection.execute(insert(decisions).values(**row).returning(decisions.c.id))
         return msgspec.convert({**row, "id": added.scalar_one()}, DecisionEntry)
 
-    def latest(self, model: str) -> DecisionEntry | None:
-        """Return the newest decision, if there is one."""
-        return self._first(_newest(model))
-
     def last_fired(self, model: str) -> DecisionEntry | None:
         """Return the newest decision that started a run, if there is one."""
-        return self._first(_newest(model).where(decisions.c.fire))
+        fired = _newest(model).where(decisions.c.fire).limit(1)
+        row = self._connection.execute(fired).mappings().one_or_none()
+        return None if row is None else read(row, DecisionEntry)
 
-    def list(self, model: str, *, limit: int = 100) -> list[DecisionEntry]:
-        """Return decisions, newest first."""
-        return [_entry(row) for row in self._connection.execute(_newest(model).limit(limit))]
-
-    def _first(self, query: Select[Any]) -> DecisionEntry | None:
-        row = self._connection.execute(query.limit(1)).first()
-        return None if row is None else _entry(row)
+    def newest(self, model: str, *, limit: int) -> list[DecisionEntry]:
+        """Return the newest decisions, newest first."""
+        rows = self._connection.execute(_newest(model).limit(limit)).mappings()
+        return [read(row, DecisionEntry) for row in rows]
 
 
 def _newest(model: str) -> Select[Any]:
     return select(decisions).where(decisions.c.model == model).order_by(decisions.c.id.desc())
-
-
-def _entry(row: Row[Any]) -> DecisionEntry:
-    return msgspec.convert(row._asdict(), DecisionEntry)
