@@ -1,110 +1,60 @@
 """A small world on disk, of real parts: database, object store, raw log, and what reads them."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 import pytest
 from msgspec import structs
-from sqlalchemy import Engine
+from sqlalchemy import Connection
 
 from burnish.adapters.objects import LocalObjects
 from burnish.adapters.raw_log import RawLogReader, encode, object_key
-from burnish.adapters.sql.datasets import DatasetStore
-from burnish.adapters.sql.engine import make_engine, writing
-from burnish.adapters.sql.feedback import FeedbackStore
+from burnish.adapters.sql.engine import make_engine
 from burnish.adapters.sql.predictions import SqlPredictions
 from burnish.adapters.sql.raw_log import SqlManifest
-from burnish.adapters.sql.runs import SqlRuns
 from burnish.adapters.sql.schema import metadata
-from burnish.adapters.sql.trail import SqlAudit, SqlOutbox
-from burnish.adapters.sql.triggers import DecisionStore
+from burnish.adapters.sql.unit import SqlUnit
+from burnish.adapters.system import new_id
 from burnish.datasets.service import DatasetService
 from burnish.feedback.model import FeedbackRecord, RawObject, RawRecord
 from burnish.feedback.parse import PLAIN, record_of
 from burnish.feedback.service import project
-from burnish.feedback.verdict import Offsets
-from burnish.kernel.audit import Actor
+from burnish.kernel.audit import SYSTEM
 from burnish.kernel.digest import digest
-from burnish.kernel.ids import RunId
 from burnish.kernel.objects import payload_key
 from burnish.kernel.policy import ModelPolicy
-from burnish.pipeline.model import Cause, Run, RunState
-from burnish.triggers.model import Decision, DecisionEntry
+from burnish.models.service import apply_policy
+from burnish.triggers.model import DecisionEntry
 from burnish.triggers.service import consider
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
-class Unit:
-    """One transaction over the stores of feedback, datasets and triggers."""
+class Engine:
+    """Stands where the durable engine does, and only notes what it is told."""
 
-    def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
-        self._engine = engine
-        self._clock = clock
+    def __init__(self) -> None:
+        self.begun: list[str] = []
 
-    def __enter__(self) -> Self:
-        self._transaction = writing(self._engine)
-        self.connection = self._transaction.__enter__()
-        self._committed = False
-        self.feedback = FeedbackStore(self.connection)
-        self.datasets = DatasetStore(self.connection)
-        self.decisions = DecisionStore(self.connection)
-        self.runs = SqlRuns(self.connection)
-        self.audit = SqlAudit(self.connection, self._clock)
-        self.outbox = SqlOutbox(self.connection, self._clock, "")
-        return self
+    def begin(self, connection: Connection, half: str, run: str) -> None:
+        del connection, half
+        self.begun.append(run)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None and not self._committed:
-            self.connection.rollback()
-        self._transaction.__exit__(kind, error, trace)
-
-    def commit(self) -> None:
-        self._committed = True
-
-
-class Starter:
-    """Starts runs as the pipeline does, without an engine behind them."""
-
-    def active(self, unit: Unit, model: str) -> bool:
-        return unit.runs.active(model) is not None
-
-    def start(
-        self, unit: Unit, policy: ModelPolicy, decision: Decision, offsets: Offsets, *, actor: Actor
-    ) -> RunId | None:
-        if self.active(unit, policy.name):
-            return None
-        cause = Cause(rule=decision.rule, reason=decision.reason, corrections=decision.corrections)
-        run = Run(
-            id=RunId(f"run-{len(unit.runs.newest(policy.name)) + 1}"),
-            model=policy.name,
-            state=RunState.WAITING,
-            revision=1,
-            cause=cause,
-            offsets=offsets,
-            policy_digest=policy.digest,
-            trace_id=actor.trace_id,
-            created_at=NOON,
-        )
-        unit.runs.add(run)
-        unit.audit.record(actor, "run.started", f"run:{run.id}", reason=decision.reason)
-        return run.id
+    def wake(self, connection: Connection, run: str, key: str) -> None:
+        raise AssertionError("nothing waits here")
 
 
 class World:
     """Everything that feedback passes through until it is a dataset or a decision."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self.now = NOON
+        self.durable = Engine()
         self.engine = make_engine(f"sqlite:///{folder / 'burnish.db'}")
         metadata.create_all(self.engine)
         self.objects = LocalObjects(
@@ -115,20 +65,33 @@ class World:
         self.service = DatasetService(
             raw_log=self.raw_log,
             parse=record_of,
-            predictions=self.predictions,
             objects=self.objects,
             units=self.unit,
             clock=lambda: self.now,
             tools={"burnish": "test"},
         )
 
-    def unit(self) -> Unit:
-        return Unit(self.engine, lambda: self.now)
+    def unit(self) -> AbstractContextManager[SqlUnit]:
+        """Open a transaction that commits at the end of its block."""
+        return self._unit().saved()
+
+    def apply(self, policy: ModelPolicy) -> ModelPolicy:
+        """Make the policy the one of its model."""
+        with self.unit() as unit:
+            known = unit.models.find(policy.name)
+        revision = None if known is None else known.revision
+        apply_policy(self._unit(), policy, expected=revision, actor=SYSTEM)
+        return policy
+
+    def _unit(self) -> SqlUnit:
+        return SqlUnit(self.engine, clock=lambda: self.now, ids=new_id, messenger=self.durable)
 
     def photo(self, content: str) -> str:
-        """Store a payload and return its URI."""
+        """Store a payload and return its URI; unsynced, since a test stores very many."""
         address = digest(content.encode())
-        self.objects.put(payload_key(address), content.encode())
+        path = self._folder / "objects" / payload_key(address)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode())
         return f"burnish:{address}"
 
     def say(self, *records: FeedbackRecord | str, shard: str = "0") -> None:
@@ -161,19 +124,12 @@ class World:
         )
 
     def project(self) -> list[str]:
-        return project(self.raw_log, self.unit(), record_of)
+        return project(self.raw_log, self.unit, record_of)
 
     def consider(
         self, policy: ModelPolicy, *, operator: str | None = None, after: timedelta = timedelta(0)
     ) -> DecisionEntry:
-        return consider(
-            self.unit(),
-            Starter(),
-            self.predictions,
-            policy,
-            now=NOON + after,
-            operator=operator,
-        )
+        return consider(self.unit, policy, now=NOON + after, operator=operator)
 
 
 def body(record: FeedbackRecord) -> str:

@@ -40,6 +40,8 @@ def retry_forever(
     while True:
         try:
             return attempt()
+        except Stopped:  # of an attempt within this one
+            raise
         except Exception as error:  # noqa: BLE001 - a retry is never exhausted into loss
             failed(error)
         if stop.wait(random.uniform(wait / 2, wait)):  # noqa: S311 - jitter is no secret

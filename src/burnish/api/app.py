@@ -77,7 +77,7 @@ def build(control: Control) -> Litestar:
             healthz,
             readyz,
             metrics,
-            Router("", route_handlers=list(ROUTES), responses=problems.RESPONSES),
+            *ROUTES,
             Router(
                 "", route_handlers=list(UNLIMITED), request_max_body_size=None, tags=["objects"]
             ),

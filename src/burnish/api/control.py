@@ -15,7 +15,7 @@ from burnish.kernel.ids import DatasetId, Ids, RunId
 from burnish.kernel.objects import Objects
 from burnish.pipeline.ports import PipelineUnit
 from burnish.training.model import Job
-from burnish.triggers.model import Decision
+from burnish.triggers.model import DecisionEntry
 
 
 class DatasetReader(Protocol):
@@ -53,8 +53,12 @@ class EventReader(Protocol):
 class DecisionReader(Protocol):
     """Trigger decisions, read."""
 
-    def newest(self, model: str, *, limit: int) -> list[Decision]:
-        """Return the newest decisions on a model, newest first."""
+    def latest(self, model: str) -> DecisionEntry | None:
+        """Return the newest decision, if there is one."""
+        ...
+
+    def list(self, model: str, *, limit: int = 100) -> list[DecisionEntry]:
+        """Return decisions, newest first."""
         ...
 
 
@@ -93,8 +97,8 @@ class Directory(Protocol):
 class Signatures(Protocol):
     """Checks the URLs that we presigned for the local object store."""
 
-    def verify(self, key: str, method: str, *, expires: str, signature: str) -> None:
-        """Raise Unauthenticated unless the URL allows this, now."""
+    def verify(self, key: str, *, method: str, expires: int, signature: str) -> None:
+        """Raise BadSignature unless the URL allows this, now."""
         ...
 
 
@@ -105,8 +109,8 @@ class Triggers(Protocol):
         """Start a run because an operator asks. Raises RunActive."""
         ...
 
-    def progress(self, model: str) -> tuple[int, int]:
-        """Return (effective corrections since the last training, how many start one)."""
+    def effective(self, model: str) -> int:
+        """Return the effective corrections since the last training."""
         ...
 
 

@@ -45,13 +45,13 @@ async def post_payload(request: Request[Any, Any, State], state: State) -> Paylo
 
 @get("/v1/objects/{key:path}", opt=OPEN, sync_to_thread=True)
 def get_object(
-    state: State, key: str, method: Method, expires: str, signature: str
+    state: State, key: str, method: Method, expires: int, signature: str
 ) -> Response[bytes]:
     """Hand out one object to the bearer of a presigned URL."""
     control: Control = state.control
     name = key.lstrip("/")
     _check_method(method, "GET")
-    control.signatures.verify(name, "GET", expires=expires, signature=signature)
+    control.signatures.verify(name, method="GET", expires=expires, signature=signature)
     return Response(control.objects.get(name), media_type="application/octet-stream")
 
 
@@ -61,14 +61,14 @@ async def put_object(
     state: State,
     key: str,
     method: Method,
-    expires: str,
+    expires: int,
     signature: str,
 ) -> None:
     """Take one object from the bearer of a presigned URL; the same bytes again are a no-op."""
     control: Control = state.control
     name = key.lstrip("/")
     _check_method(method, "PUT")
-    control.signatures.verify(name, "PUT", expires=expires, signature=signature)
+    control.signatures.verify(name, method="PUT", expires=expires, signature=signature)
     body = await _body(request, control.max_artifact_bytes)
     await asyncio.to_thread(control.objects.put, name, body)
 

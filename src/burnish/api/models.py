@@ -18,7 +18,7 @@ from burnish.kernel.policy import ModelPolicy, parse_policy, policy_of
 from burnish.models.model import Model
 from burnish.models.service import apply_policy
 from burnish.pipeline.model import Run, RunState
-from burnish.triggers.model import Decision
+from burnish.triggers.model import DecisionEntry
 
 IfMatch = Annotated[str | None, Parameter(header="If-Match", required=False)]
 
@@ -58,7 +58,7 @@ class ModelView(Struct, kw_only=True):
     active: ActiveRelease | None
     corrections: Corrections
     run: RunBrief | None
-    last_decision: Decision | None
+    last_decision: DecisionEntry | None
 
 
 class Reason(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -102,12 +102,12 @@ async def put_model(
 
 
 @get("/v1/models/{name:str}/decisions", sync_to_thread=True)
-def list_decisions(state: State, name: str, limit: int = 50) -> Items[Decision]:
+def list_decisions(state: State, name: str, limit: int = 50) -> Items[DecisionEntry]:
     """List the trigger's newest decisions, each with its reason."""
     control: Control = state.control
     with control.views() as view:
         view.models.get(name)
-        return Items(items=view.decisions.newest(name, limit=limit))
+        return Items(items=view.decisions.list(name, limit=limit))
 
 
 @post("/v1/models/{name:str}/runs", status_code=202, sync_to_thread=True)
@@ -134,8 +134,6 @@ def _policy(body: bytes, content_type: str) -> ModelPolicy:
 def _seen(view: View, control: Control, model: Model) -> ModelView:
     release = view.releases.active(model.name)
     run = view.runs.active(model.name)
-    effective, needed = control.triggers.progress(model.name)
-    decisions = view.decisions.newest(model.name, limit=1)
     return ModelView(
         name=model.name,
         kind=model.policy.kind,
@@ -151,7 +149,10 @@ def _seen(view: View, control: Control, model: Model) -> ModelView:
             model_version=release.model_version,
             deployed_at=release.deployed_at,
         ),
-        corrections=Corrections(effective=effective, needed=needed),
+        corrections=Corrections(
+            effective=control.triggers.effective(model.name),
+            needed=model.policy.trigger.min_corrections,
+        ),
         run=None if run is None else RunBrief(id=run.id, state=run.state),
-        last_decision=decisions[0] if decisions else None,
+        last_decision=view.decisions.latest(model.name),
     )

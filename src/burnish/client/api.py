@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from burnish.client.connection import TIMEOUT_S, Answer, ApiProblem, Connection, Unreachable
 from burnish.client.events import live_events
-from burnish.client.http import TIMEOUT_S, Answer, ApiProblem, Connection, Unreachable
 
 __all__ = ["Answer", "ApiClient", "ApiProblem", "Unreachable", "path"]
 

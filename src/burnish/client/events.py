@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from burnish.client.http import Connection, Unreachable
+from burnish.client.connection import Connection, Unreachable
 
 # A stream that says nothing for so long is taken for dead; the server's comments keep it alive.
 SILENCE_S: Final = 60.0

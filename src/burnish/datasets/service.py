@@ -12,7 +12,6 @@ from burnish.datasets.ports import DatasetUnits
 from burnish.datasets.splits import Ledger
 from burnish.feedback.model import RawRecord
 from burnish.feedback.ports import Parse, RawLog
-from burnish.feedback.prediction import PredictionStore
 from burnish.feedback.service import interpret, read
 from burnish.feedback.verdict import Offsets, Verdict
 from burnish.kernel.audit import SYSTEM, Actor
@@ -31,7 +30,6 @@ class DatasetService:
 
     raw_log: RawLog
     parse: Parse
-    predictions: PredictionStore
     objects: Objects
     units: DatasetUnits
     clock: Clock
@@ -90,7 +88,8 @@ class DatasetService:
     def _assemble(self, policy: ModelPolicy, offsets: Offsets, parent: Dataset | None) -> Assembled:
         verdicts, unreadable = self._read(policy.name, offsets)
         named = {verdict.prediction_id for verdict in verdicts if verdict.payload is None}
-        predictions = self.predictions.lookup({name for name in named if name is not None})
+        with self.units() as unit:
+            predictions = unit.predictions.lookup({name for name in named if name is not None})
         inputs = {
             found
             for found in locate(verdicts, predictions).values()
@@ -189,7 +188,6 @@ class DatasetService:
             }
             unit.audit.record(actor, "dataset.built", f"dataset:{dataset.id}", after=facts)
             unit.outbox.publish("DatasetBuilt", dataset.model, dataset.id, facts)
-            unit.commit()
         return dataset
 
 

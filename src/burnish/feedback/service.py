@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from burnish.feedback.model import RawRecord
-from burnish.feedback.ports import FeedbackUnit, Parse, RawLog
+from burnish.feedback.ports import FeedbackUnits, Parse, RawLog
 from burnish.feedback.verdict import Verdict, verdict_of
 from burnish.kernel.errors import InvalidInput, Stale, Unavailable
 
@@ -17,14 +17,14 @@ class RawLogGap(Unavailable):
     code = "raw_log.gap"
 
 
-def project(raw_log: RawLog, unit: FeedbackUnit, parse: Parse) -> list[str]:
+def project(raw_log: RawLog, units: FeedbackUnits, parse: Parse) -> list[str]:
     """Project what the raw log holds beyond the projected offsets; return models with news.
 
     Safe to run anywhere at any time, also twice at once: a batch and the offset after it are one
     transaction, guarded by the offset before it. A line that no longer parses is passed over; the
     dataset build lists it. Raises RawLogGap.
     """
-    with unit:
+    with units() as unit:
         done = unit.feedback.offsets()
     news: set[str] = set()
     for shard, end in sorted(raw_log.end().items()):
@@ -33,10 +33,9 @@ def project(raw_log: RawLog, unit: FeedbackUnit, parse: Parse) -> list[str]:
         while batch := list(islice(lines, BATCH_RECORDS)):
             verdicts, _ = interpret(parse, shard, batch)
             try:
-                with unit:
+                with units() as unit:
                     unit.feedback.advance(shard, expected=first, to=first + len(batch))
                     fresh = unit.feedback.add(verdicts)
-                    unit.commit()
             except Stale:  # another process projects this shard just now and has the news
                 break
             news |= fresh

@@ -1,17 +1,17 @@
 """What triggers need of the world: corrections to count, decisions to keep, runs to start."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from burnish.feedback.ports import FeedbackStore
+from burnish.feedback.prediction import PredictionStore
 from burnish.feedback.verdict import Offsets
 from burnish.kernel.audit import Actor
 from burnish.kernel.ids import RunId
 from burnish.kernel.policy import ModelPolicy
-from burnish.kernel.unit import Unit
 from burnish.triggers.model import Decision, DecisionEntry
-
-Unit_contra = TypeVar("Unit_contra", bound=Unit, contravariant=True)
 
 
 class DecisionStore(Protocol):
@@ -29,37 +29,35 @@ class DecisionStore(Protocol):
         """Store a decision on the policy's model, with the run that it started."""
         ...
 
+    def latest(self, model: str) -> DecisionEntry | None:
+        """Return the newest decision, if there is one."""
+        ...
+
     def last_fired(self, model: str) -> DecisionEntry | None:
         """Return the newest decision that started a run, if there is one."""
         ...
 
-    def newest(self, model: str, *, limit: int) -> list[DecisionEntry]:
-        """Return the newest decisions, newest first."""
+    def list(self, model: str, *, limit: int = 100) -> list[DecisionEntry]:
+        """Return decisions, newest first."""
         ...
 
 
-class RunStarter(Protocol[Unit_contra]):
+class RunStarter(Protocol):
     """Starts pipeline runs, inside the transaction of the decision."""
 
-    def active(self, unit: Unit_contra, model: str) -> bool:
-        """Tell whether a run is under way that a new one must wait for."""
+    def active(self, model: str) -> bool:
+        """Tell whether a run of the model is under way."""
         ...
 
     def start(
-        self,
-        unit: Unit_contra,
-        policy: ModelPolicy,
-        decision: Decision,
-        offsets: Offsets,
-        *,
-        actor: Actor,
+        self, policy: ModelPolicy, decision: Decision, offsets: Offsets, *, actor: Actor
     ) -> RunId | None:
-        """Write a run's row with its audit and outbox rows; None if one is under way."""
+        """Write a run's row with its audit and outbox rows; None if one is already active."""
         ...
 
 
-class TriggerUnit(Unit, Protocol):
-    """One transaction over decisions and what they rest on."""
+class TriggerUnit(Protocol):
+    """One transaction."""
 
     @property
     def feedback(self) -> FeedbackStore:
@@ -67,6 +65,20 @@ class TriggerUnit(Unit, Protocol):
         ...
 
     @property
+    def predictions(self) -> PredictionStore:
+        """What serving answered, to find the inputs that records refer to."""
+        ...
+
+    @property
     def decisions(self) -> DecisionStore:
         """The decisions."""
         ...
+
+    @property
+    def run_starter(self) -> RunStarter:
+        """Where a firing decision becomes a run."""
+        ...
+
+
+# Opens a transaction; leaving the block commits it, leaving by an error undoes it.
+TriggerUnits = Callable[[], AbstractContextManager[TriggerUnit]]

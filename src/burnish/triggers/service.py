@@ -1,25 +1,19 @@
 """Considering a model: count, decide, store the decision, start the run; one transaction."""
 
 from datetime import datetime
-from typing import TypeVar
 
 from burnish.datasets.assembly import reserved
 from burnish.datasets.curation import curate, locate
 from burnish.datasets.splits import Ledger
-from burnish.feedback.prediction import PredictionStore
 from burnish.feedback.verdict import Offsets
 from burnish.kernel.audit import SYSTEM, Actor
 from burnish.kernel.policy import ModelPolicy
 from burnish.triggers.model import DecisionEntry, decide
-from burnish.triggers.ports import RunStarter, TriggerUnit
-
-UnitT = TypeVar("UnitT", bound=TriggerUnit)
+from burnish.triggers.ports import TriggerUnit, TriggerUnits
 
 
 def consider(
-    unit: UnitT,
-    runs: RunStarter[UnitT],
-    predictions: PredictionStore,
+    units: TriggerUnits,
     policy: ModelPolicy,
     *,
     now: datetime,
@@ -33,52 +27,39 @@ def consider(
     that repeats the one before it, number for number, is not stored again; that one is returned.
 
     Args:
-        unit: the transaction that holds the decision, the run and their traces.
-        runs: starts the run in it.
-        predictions: to find the inputs that records refer to.
+        units: opens the transaction that holds the decision, the run and their traces.
         policy: the model's.
         now: the present moment.
         operator: why a person asks for a run, if one does.
         actor: who asks.
     """
     model = policy.name
-    with unit:
+    with units() as unit:
         last = unit.decisions.last_fired(model)
         offsets = unit.feedback.offsets()
-        effective = _count(unit, predictions, policy, last.offsets if last else {})
+        effective = count_effective(unit, policy, last.offsets if last else {})
         since_last = now - last.at if last else None
         decision = decide(
             policy.trigger,
             effective=effective,
             since_last=since_last,
-            active_run=runs.active(unit, model),
+            active_run=unit.run_starter.active(model),
             operator=operator,
         )
         run = None
         if decision.fire:
-            run = runs.start(unit, policy, decision, offsets, actor=actor)
+            run = unit.run_starter.start(policy, decision, offsets, actor=actor)
             if run is None:  # one began between the question and the start
                 decision = decide(
                     policy.trigger, effective=effective, since_last=since_last, active_run=True
                 )
-        for before in unit.decisions.newest(model, limit=1):
-            if before.repeats(decision, policy.digest):
-                return before
-        entry = unit.decisions.add(policy, decision, at=now, offsets=offsets, run=run)
-        unit.commit()
-    return entry
+        before = unit.decisions.latest(model)
+        if before is not None and before.repeats(decision, policy.digest):
+            return before
+        return unit.decisions.add(policy, decision, at=now, offsets=offsets, run=run)
 
 
-def progress(unit: TriggerUnit, predictions: PredictionStore, policy: ModelPolicy) -> int:
-    """Count the corrections that speak for the model's next training so far."""
-    with unit:
-        last = unit.decisions.last_fired(policy.name)
-        return _count(unit, predictions, policy, last.offsets if last else {})
-
-
-def _count(
-    unit: TriggerUnit, predictions: PredictionStore, policy: ModelPolicy, since: Offsets
-) -> int:
+def count_effective(unit: TriggerUnit, policy: ModelPolicy, since: Offsets) -> int:
     """Count the corrections beyond `since` that a dataset built now would let train.
 
     Curates as the build does, but reads only subjects with news: it does not know which subjects
@@ -87,9 +68,9 @@ def _count(
     """
     verdicts = unit.feedback.on_touched_subjects(policy.name, since)
     named = {verdict.prediction_id for verdict in verdicts if verdict.payload is None}
-    known = predictions.lookup({name for name in named if name is not None})
+    predictions = unit.predictions.lookup({name for name in named if name is not None})
     held = reserved(verdicts, policy.dataset.holdout_source)
-    curated = curate(verdicts, locate(verdicts, known), held=held, rank=Ledger().rank(held))
+    curated = curate(verdicts, locate(verdicts, predictions), held=held, rank=Ledger().rank(held))
     return sum(
         example.verdict.corrected and example.verdict.beyond(since) and example.subject not in held
         for example in curated.examples

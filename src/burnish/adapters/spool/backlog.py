@@ -43,7 +43,6 @@ class Backlog:
         self._end = self._persisted = 0
         self._full = False
         self._drain = 0.0  # bytes a second
-        self._drained_at: float | None = None
 
     def start(self, *, persisted: int) -> None:
         """Set the first offset that is not persisted, before anything is added."""
@@ -79,19 +78,17 @@ class Backlog:
             else:
                 self._grains.append(_Grain(end, size, time.monotonic()))
 
-    def persisted(self, offset: int) -> None:
-        """Note that everything before an offset is persisted."""
+    def persisted(self, offset: int, *, seconds: float = 0.0) -> None:
+        """Note that everything before an offset is persisted, and how long that took."""
         with self._lock:
             drained = 0
             while self._grains and self._grains[0].end <= offset:
                 drained += self._grains.popleft().size
             self._spooled -= drained
             self._persisted = offset
-            now = time.monotonic()
-            if self._drained_at is not None and drained:
-                rate = drained / max(now - self._drained_at, 1e-3)
+            if drained and seconds > 0:
+                rate = drained / seconds
                 self._drain += _SMOOTHING * (rate - self._drain) if self._drain else rate
-            self._drained_at = now
 
     @property
     def records(self) -> int:

@@ -1,6 +1,6 @@
 """How a record lies in a segment: magic, length, CRC32C, then offsets, time, identity and body.
 
-    magic 4 | length 4 | crc32c 4 | offset 8 | group 8 | received 8 | identity 16 | sizes 14 | data
+    magic 4 | length 4 | crc32c 4 | offset 8 | group 8 | received 8 | identity 16 | sizes 20 | data
 
 All numbers are little-endian. The checksum covers length and payload. The magic holds a byte that
 no UTF-8 text can, so no client can forge a frame inside a record. `group` is the first offset of
@@ -24,10 +24,11 @@ from burnish.kernel.clock import EPOCH
 MAGIC: Final = b"\xffBRN"
 _HEAD: Final = struct.Struct("<4sII")  # magic, payload length, CRC32C
 _LENGTH: Final = struct.Struct("<I")
-_FIXED: Final = struct.Struct("<QQQ16sHHHII")
+_PLACE: Final = struct.Struct("<QQq")  # offset, group, receive time
+_SIZES: Final = struct.Struct("<5I")
 _HASH_BYTES: Final = 16
+_DATA: Final = _PLACE.size + _HASH_BYTES + _SIZES.size  # where it begins in a payload
 _MICROSECOND: Final = timedelta(microseconds=1)
-_NO_ATTRIBUTES: Final = b"{}"
 _attributes = msgspec.json.Decoder(dict[str, str])
 
 
@@ -62,43 +63,32 @@ class Frame(Struct, frozen=True):
         )
 
 
-def frame_of(record: Incoming, *, offset: int, group: int, received_at: datetime) -> Frame:
-    """Return the frame of an accepted record."""
-    return Frame(
-        offset=offset,
-        group=group,
-        received_us=(received_at - EPOCH) // _MICROSECOND,
-        identity=identity_hash(record.source, record.id),
-        source=record.source.encode(),
-        id=record.id.encode(),
-        content_type=record.content_type.encode(),
-        ce=msgspec.json.encode(record.ce) if record.ce else _NO_ATTRIBUTES,
-        body=record.body,
+class Prepared(Struct, frozen=True):
+    """All of a record's frame that does not depend on its place in the log."""
+
+    identity: bytes
+    body: bytes  # 16-byte hash
+    rest: bytes  # of the payload, from the identity on
+
+
+def prepare(record: Incoming) -> Prepared:
+    """Return a record ready for any place; whatever can be wrong with it shows here."""
+    identity = identity_hash(record.source, record.id)
+    parts = (
+        record.source.encode(),
+        record.id.encode(),
+        record.content_type.encode(),
+        msgspec.json.encode(record.ce),
+        record.body,
     )
+    rest = b"".join((identity, _SIZES.pack(*map(len, parts)), *parts))
+    return Prepared(identity, body_hash(record.body), rest)
 
 
-def encode(frame: Frame) -> bytes:
+def encode(prepared: Prepared, *, offset: int, group: int, received_at: datetime) -> bytes:
     """Return the bytes of a frame."""
-    payload = b"".join(
-        (
-            _FIXED.pack(
-                frame.offset,
-                frame.group,
-                frame.received_us,
-                frame.identity,
-                len(frame.source),
-                len(frame.id),
-                len(frame.content_type),
-                len(frame.ce),
-                len(frame.body),
-            ),
-            frame.source,
-            frame.id,
-            frame.content_type,
-            frame.ce,
-            frame.body,
-        )
-    )
+    received = (received_at - EPOCH) // _MICROSECOND
+    payload = _PLACE.pack(offset, group, received) + prepared.rest
     return _HEAD.pack(MAGIC, len(payload), _checksum(payload)) + payload
 
 
@@ -143,15 +133,16 @@ def _frame_at(data: bytes, position: int) -> tuple[Frame, int] | None:
         return None
     magic, length, checksum = _HEAD.unpack_from(data, position)
     end = start + length
-    if magic != MAGIC or length < _FIXED.size or end > len(data):
+    if magic != MAGIC or length < _DATA or end > len(data):
         return None
     payload = data[start:end]
     if _checksum(payload) != checksum:
         return None
-    offset, group, received, identity, *sizes = _FIXED.unpack_from(payload)
+    offset, group, received = _PLACE.unpack_from(payload)
+    identity = payload[_PLACE.size : _PLACE.size + _HASH_BYTES]
     parts = []
-    at = _FIXED.size
-    for size in sizes:
+    at = _DATA
+    for size in _SIZES.unpack_from(payload, _PLACE.size + _HASH_BYTES):
         parts.append(payload[at : at + size])
         at += size
     return Frame(offset, group, received, identity, *parts), end

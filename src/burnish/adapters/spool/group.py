@@ -1,5 +1,6 @@
 """Group commit: whatever has queued up while one group was being synced is the next group."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -34,6 +35,15 @@ class Job(Protocol):
 
 
 AnyJob = TypeVar("AnyJob", bound=Job)
+Answer = TypeVar("Answer")
+
+
+def tell(done: Callable[[Answer], None], answer: Answer) -> None:
+    """Give a sender its answer; one that has gone, or fails at it, concerns nobody else."""
+    try:
+        done(answer)
+    except Exception as error:  # noqa: BLE001 - a sender's mistake must not be fail-stop
+        _log.warning("spool.sender_failed", error=repr(error))
 
 
 class GroupCommit(Generic[AnyJob]):
@@ -115,8 +125,11 @@ class GroupCommit(Generic[AnyJob]):
         _log.critical("spool.failed", error=repr(error), exc_info=error)
         self._shut(f"It failed and has stopped for good: {error!r}. Restart this process.")
         closed = Closed(self._closed or "")
-        while (job := self._queue.get()) is not None:
-            group.append(job)
+        with contextlib.suppress(Empty):  # nothing can be added any more
+            while True:
+                job = self._queue.get_nowait()
+                if job is not None:
+                    group.append(job)
         for one in group:
             one.fail(closed)
         self._failed(error)

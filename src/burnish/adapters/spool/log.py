@@ -14,14 +14,15 @@ from burnish.adapters.files import make_folder, write_durably
 from burnish.adapters.spool.backlog import Backlog
 from burnish.adapters.spool.frames import (
     Frame,
+    Prepared,
     body_hash,
     encode,
-    frame_of,
     identity_hash,
+    prepare,
 )
-from burnish.adapters.spool.group import GroupCommit
+from burnish.adapters.spool.group import GroupCommit, tell
 from burnish.adapters.spool.identities import Identities, Known
-from burnish.adapters.spool.segments import NoRoom, Segments
+from burnish.adapters.spool.segments import Hint, NoRoom, Segments, SpoolDamaged
 from burnish.feedback.model import Incoming, Outcome, Receipt
 from burnish.feedback.ports import Meter, RawLog, Receipts
 from burnish.kernel.clock import Clock
@@ -50,13 +51,13 @@ class _State(Struct):
 class _Append(Struct):
     """One call of `append`, waiting for its group."""
 
-    records: Sequence[Incoming]
+    records: Sequence[Prepared]
     size: int
     done: Callable[[Receipts], None]
 
     def fail(self, error: BurnishError) -> None:
         """Tell the caller that none of it is known to be kept."""
-        self.done(error)
+        tell(self.done, error)
 
 
 class Spool:
@@ -102,6 +103,12 @@ class Spool:
         self._segments = Segments(
             folder / "segments", start=self._persisted, segment_bytes=settings.segment
         )
+        if self._segments.first > self._persisted:
+            raise SpoolDamaged(
+                f"{folder} begins at offset {self._segments.first}, but the raw log ends at "
+                f"{self._persisted}: what lay between is missing.",
+                path=str(folder),
+            )
         self._identities = Identities()
         self.backlog = Backlog(
             high=settings.high_water, low=settings.low_water, queue=settings.queue
@@ -130,25 +137,24 @@ class Spool:
 
     def append(self, records: Sequence[Incoming], done: Callable[[Receipts], None]) -> None:
         """Queue records, as the port says. Raises Backpressure, Closed."""
-        size = sum(len(record.body) for record in records)
+        prepared = [prepare(record) for record in records]
+        size = sum(len(one.rest) for one in prepared)
         self.backlog.admit(size)
         try:
-            self._group.submit(_Append(records, size, done))
+            self._group.submit(_Append(prepared, size, done))
         except BurnishError:
             self.backlog.settle(size)
             raise
 
-    def read(
-        self, first: int, end: int, hint: tuple[int, int] | None = None
-    ) -> Iterator[tuple[Frame, tuple[int, int]]]:
+    def read(self, first: int, end: int, hint: Hint | None = None) -> Iterator[tuple[Frame, Hint]]:
         """Yield durable frames with `first <= offset < end`; see `Segments.read`."""
         return self._segments.read(first, end, hint)
 
-    def persisted(self, offset: int) -> None:
-        """Note, durably, that everything before an offset is in the raw log."""
+    def persisted(self, offset: int, *, seconds: float) -> None:
+        """Note, durably, that all before an offset is in the raw log, and how long that took."""
         write_durably(self._state, msgspec.json.encode(_State(offset)))
         self._persisted = offset
-        self.backlog.persisted(offset)
+        self.backlog.persisted(offset, seconds=seconds)
         crash_point("ingest.after_persisted")
 
     def delete_persisted(self) -> None:
@@ -168,15 +174,14 @@ class Spool:
         fresh: dict[bytes, Known] = {}
         written: list[bytes] = []
 
-        def receive(record: Incoming) -> Receipt:
-            identity, body = identity_hash(record.source, record.id), body_hash(record.body)
-            known = fresh.get(identity) or self._identities.find(identity)
+        def receive(record: Prepared) -> Receipt:
+            known = fresh.get(record.identity) or self._identities.find(record.identity)
             if known is not None:
-                same = known.body == body
+                same = known.body == record.body
                 return Receipt(known.offset, Outcome.DUPLICATE if same else Outcome.CONFLICT)
             offset = group + len(written)
-            written.append(encode(frame_of(record, offset=offset, group=group, received_at=now)))
-            fresh[identity] = Known(offset, body)
+            written.append(encode(record, offset=offset, group=group, received_at=now))
+            fresh[record.identity] = Known(offset, record.body)
             return Receipt(offset, Outcome.ACCEPTED)
 
         receipts = [[receive(record) for record in job.records] for job in jobs]
@@ -186,13 +191,13 @@ class Spool:
             except NoRoom as error:
                 self._settle(jobs)
                 for job in jobs:
-                    job.done(error)
+                    job.fail(error)
                 return
             for identity, known in fresh.items():
                 self._identities.add(identity, known)
         self._settle(jobs)
         for job, given in zip(jobs, receipts, strict=True):
-            job.done(given)
+            tell(job.done, given)
 
     def _write(self, data: bytes, count: int) -> None:
         self._segments.append(data, count)
@@ -214,10 +219,14 @@ class Spool:
                 identity_hash(record.source, record.id),
                 Known(record.offset, body_hash(record.body.encode())),
             )
-        for frame, _ in self._segments.read(self._segments.first, self._segments.end):
+        before: Hint | None = None
+        for frame, hint in self._segments.read(self._segments.first, self._segments.end):
             self._identities.add(frame.identity, Known(frame.offset, body_hash(frame.body)))
+            same = before is not None and before.segment == hint.segment
+            size = hint.position - (before.position if before is not None and same else 0)
+            before = hint
             if frame.offset >= self._persisted:
-                self.backlog.add(frame.offset + 1, len(encode(frame)))
+                self.backlog.add(frame.offset + 1, size)
 
     def _read_state(self) -> int:
         try:

@@ -32,6 +32,13 @@ class NoRoom(Unavailable):
     code = "spool.no_room"
 
 
+class Hint(Struct, frozen=True):
+    """A place behind a frame."""
+
+    segment: int  # its first offset
+    position: int  # in bytes
+
+
 class _Segment(Struct):
     path: Path
     first: int  # the offset of its first record, present or to come
@@ -108,9 +115,7 @@ class Segments:
         segment.size += size
         segment.end += count
 
-    def read(
-        self, first: int, end: int, hint: tuple[int, int] | None = None
-    ) -> Iterator[tuple[Frame, tuple[int, int]]]:
+    def read(self, first: int, end: int, hint: Hint | None = None) -> Iterator[tuple[Frame, Hint]]:
         """Yield the synced frames with `first <= offset < end`, each with a hint for the next call.
 
         Args:
@@ -121,12 +126,12 @@ class Segments:
         for segment in list(self._segments):
             if segment.end <= first or segment.first >= end:
                 continue
-            start = hint[1] if hint and hint[0] == segment.first else len(_HEADER)
+            start = hint.position if hint and hint.segment == segment.first else len(_HEADER)
             for frame, position in frames(_content(segment, start)):
                 if frame.offset >= end:
                     return
                 if frame.offset >= first:
-                    yield frame, (segment.first, start + position)
+                    yield frame, Hint(segment.first, start + position)
 
     def delete_before(self, offset: int) -> None:
         """Delete the closed segments that hold only smaller offsets."""
@@ -145,16 +150,16 @@ class Segments:
 
     def _recover(self, segment: _Segment) -> None:
         data = segment.path.read_bytes()
-        position, offset = min(len(_HEADER), len(data)), segment.first
-        if data.startswith(_HEADER):
-            for frame, after in frames(data, position):
-                if frame.offset != offset:
-                    break
-                position, offset = after, offset + 1
+        whole = data.startswith(_HEADER)
+        position, offset = len(_HEADER), segment.first
+        for frame, after in frames(data, position):
+            if frame.offset != offset:
+                break
+            position, offset = after, offset + 1
         last = segment is self._segments[-1]
         following = None if last else self._segments[self._segments.index(segment) + 1].first
-        proof = committed_after(data, position, offset) if position < len(data) else None
-        if proof is not None or (following is not None and following != offset):
+        damaged = not whole or committed_after(data, position - 1, offset) is not None
+        if damaged or (following is not None and following != offset):
             raise SpoolDamaged(
                 f"{segment.path} is broken at byte {position}, in acknowledged records from offset "
                 f"{offset} on: restore the disk, or move the spool aside and start anew.",
@@ -167,7 +172,7 @@ class Segments:
                 _log.warning("spool.torn_tail", path=str(segment.path), offset=offset, bytes=cut)
             write_durably(segment.path, _HEADER + data[len(_HEADER) : position])
         segment.end = offset
-        segment.size = max(position, len(_HEADER))
+        segment.size = position
 
     def _forget_all(self) -> None:
         for segment in self._segments:

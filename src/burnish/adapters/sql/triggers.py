@@ -41,16 +41,22 @@ class DecisionStore:
         added = self._connection.execute(insert(decisions).values(**row).returning(decisions.c.id))
         return msgspec.convert({**row, "id": added.scalar_one()}, DecisionEntry)
 
+    def latest(self, model: str) -> DecisionEntry | None:
+        """Return the newest decision, if there is one."""
+        return self._first(_newest(model))
+
     def last_fired(self, model: str) -> DecisionEntry | None:
         """Return the newest decision that started a run, if there is one."""
-        fired = _newest(model).where(decisions.c.fire).limit(1)
-        row = self._connection.execute(fired).mappings().one_or_none()
-        return None if row is None else read(row, DecisionEntry)
+        return self._first(_newest(model).where(decisions.c.fire))
 
-    def newest(self, model: str, *, limit: int) -> list[DecisionEntry]:
-        """Return the newest decisions, newest first."""
+    def list(self, model: str, *, limit: int = 100) -> list[DecisionEntry]:
+        """Return decisions, newest first."""
         rows = self._connection.execute(_newest(model).limit(limit)).mappings()
         return [read(row, DecisionEntry) for row in rows]
+
+    def _first(self, query: Select[Any]) -> DecisionEntry | None:
+        row = self._connection.execute(query.limit(1)).mappings().one_or_none()
+        return None if row is None else read(row, DecisionEntry)
 
 
 def _newest(model: str) -> Select[Any]:

@@ -1,19 +1,26 @@
 """The unit of work: one transaction, with every store of every room on its connection."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from types import TracebackType
 from typing import Protocol, Self
 
 from sqlalchemy import Connection, Engine
 
+from burnish.adapters.sql.datasets import DatasetStore
 from burnish.adapters.sql.engine import writing
+from burnish.adapters.sql.feedback import FeedbackStore
 from burnish.adapters.sql.jobs import SqlJobs
 from burnish.adapters.sql.models import SqlModels
+from burnish.adapters.sql.predictions import SqlPredictions
 from burnish.adapters.sql.releases import SqlReleases, SqlReplicas, SqlVersions
 from burnish.adapters.sql.runs import SqlEvaluations, SqlRuns
 from burnish.adapters.sql.trail import SqlAudit, SqlOutbox
+from burnish.adapters.sql.triggers import DecisionStore
 from burnish.kernel.clock import Clock
+from burnish.kernel.ids import Ids
+from burnish.pipeline.starting import RunStarting
 
 
 class Messenger(Protocol):
@@ -51,14 +58,17 @@ class SqlUnit:
     def __init__(
         self,
         engine: Engine,
-        clock: Clock,
-        messenger: Messenger,
         *,
+        clock: Clock,
+        ids: Ids,
+        messenger: Messenger,
         trace_id: str = "",
         reads_only: bool = False,
     ) -> None:
         self._open = engine.connect if reads_only else partial(writing, engine)
+        self._engine = engine
         self._clock = clock
+        self._ids = ids
         self._messenger = messenger
         self._trace_id = trace_id
 
@@ -76,7 +86,13 @@ class SqlUnit:
         self.evaluations = SqlEvaluations(connection)
         self.audit = SqlAudit(connection, self._clock)
         self.outbox = SqlOutbox(connection, self._clock, self._trace_id)
+        self.feedback = FeedbackStore(connection)
+        self.predictions = SqlPredictions(self._engine)
+        self.datasets = DatasetStore(connection)
+        self.decisions = DecisionStore(connection)
+        self.audit_log, self.events = self.audit, self.outbox
         self.starter = self.signals = _Tied(self._messenger, connection)
+        self.run_starter = RunStarting(self, clock=self._clock, ids=self._ids)
         return self
 
     def __exit__(
@@ -88,6 +104,13 @@ class SqlUnit:
         if error is None and not self._committed:
             self.connection.rollback()
         self._transaction.__exit__(kind, error, trace)
+
+    @contextmanager
+    def saved(self) -> Iterator[Self]:
+        """Open the transaction, and commit it when the block ends without an error."""
+        with self:
+            yield self
+            self.commit()
 
     def commit(self) -> None:
         """Make every change durable when the block ends."""

@@ -36,6 +36,5 @@ class Prepare:
             current = unit.runs.get(run.id)
             if current.dataset != dataset:
                 unit.runs.save(replace(current, dataset=dataset))
-                unit.outbox.publish("DatasetBuilt", run.model, dataset, {"run": run.id})
                 unit.commit()
         return Progress.DONE

@@ -1,0 +1,103 @@
+"""The feedback front on granian's embedded server: one process, one event loop, its own threads."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import structlog
+import uvloop
+from granian.constants import Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+_log = structlog.get_logger("burnish.ingest")
+
+Asgi = Callable[[Any, Any, Any], Awaitable[None]]
+
+_SWITCH_S: Final = 0.0005  # a tenth of Python's: the committer must not wait for the loop's turn
+_HEADER_DEADLINE_MS: Final = 10_000
+_BACKLOG: Final = 1024  # connections that may wait to be accepted
+_DRAIN_S: Final = 35.0  # beyond the deadlines of a body and of a seal
+
+
+class FailStop:
+    """Ends this process when a part of it has failed for good, as the spool does on a failed sync.
+
+    Give it as `failed` to the parts; `serve_ingest` drains, then raises what it was told.
+    """
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+
+    def __call__(self, error: BaseException) -> None:
+        """Note the error and ask for the end."""
+        if self.error is None:
+            self.error = error
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def serve_ingest(
+    *,
+    host: str,
+    port: int,
+    app: Asgi,
+    on_stop: Callable[[], None],
+    fail_stop: FailStop | None = None,
+    drain_s: float = _DRAIN_S,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; to be called in the main thread.
+
+    Args:
+        host: to listen on.
+        port: to listen on.
+        app: ASGI, without lifespan.
+        on_stop: called once no request is left: seals, ships, closes.
+        fail_stop: its error, if it got one, is raised at the end.
+        drain_s: seconds that requests under way may take to end.
+
+    Raises:
+        OSError: the address is taken.
+        BaseException: what `fail_stop` was told.
+    """
+    sys.setswitchinterval(_SWITCH_S)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(host, port, app, drain_s))
+    finally:
+        on_stop()
+    if fail_stop is not None and fail_stop.error is not None:
+        raise fail_stop.error
+
+
+async def _serve(host: str, port: int, app: Asgi, drain_s: float) -> None:
+    server = Server(
+        app,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGINL,
+        backlog=_BACKLOG,
+        websockets=False,
+        log_enabled=False,
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_DEADLINE_MS),
+    )
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    serving = asyncio.create_task(server.serve())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not serving.done():
+        _log.info("ingest.draining")
+        finish: Callable[[], None] = server.stop
+        finish()
+        await asyncio.wait({serving}, timeout=drain_s)
+    if serving.done():
+        serving.result()  # raises what ended it, such as an address in use
+    else:
+        _log.warning("ingest.drain_deadline", seconds=drain_s)
+        serving.cancel()

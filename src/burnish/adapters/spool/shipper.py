@@ -1,0 +1,189 @@
+"""From the spool to the raw log: seal, upload, list, move the offset, delete; in this order."""
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, TypeVar
+
+import structlog
+from msgspec import Struct
+
+from burnish.adapters.backoff import Stopped, retry_forever
+from burnish.adapters.crash import crash_point
+from burnish.adapters.spool.group import tell
+from burnish.adapters.spool.log import Spool
+from burnish.adapters.spool.sealed import Sealed, SealedFiles
+from burnish.adapters.spool.segments import Hint
+from burnish.feedback.model import RawRecord
+from burnish.feedback.ports import Manifest, Meter
+from burnish.kernel.objects import Objects
+
+Result = TypeVar("Result")
+
+_log = structlog.get_logger("burnish.shipper")
+
+_LOOK_S: Final = 0.25  # how often it looks whether something is due
+
+
+class ShipperSettings(Struct, frozen=True, kw_only=True):
+    """When to seal, and how to retry."""
+
+    seal_bytes: int = 16 << 20  # of records, before compression
+    seal_seconds: float = 60.0  # age of the oldest record that is not sealed
+    retry_first_s: float = 0.1
+    retry_cap_s: float = 15.0
+
+
+class _Waiter(Struct):
+    target: int  # the offset that must be persisted
+    done: Callable[[int], None]
+
+
+class Shipper:
+    """One thread that persists what the spool accepts, one sealed range after another.
+
+    Every step may be repeated, and is until it succeeds: the sealed bytes are fixed before the
+    first upload, the upload is create-only, the manifest row is idempotent, and the spool deletes
+    last.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        objects: Objects,
+        manifest: Manifest,
+        *,
+        meter: Meter,
+        settings: ShipperSettings | None = None,
+    ) -> None:
+        self._spool, self._objects, self._manifest = spool, objects, manifest
+        self._meter = meter
+        self._settings = settings or ShipperSettings()
+        self._files = SealedFiles(spool.folder / "sealed")
+        self._hint: Hint | None = None
+        self._wake = threading.Event()
+        self._draining = threading.Event()
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._waiters: list[_Waiter] = []
+        self._thread = threading.Thread(target=self._run, name="spool-shipper", daemon=True)
+
+    def start(self) -> None:
+        """Begin, with what an earlier process left sealed."""
+        self._thread.start()
+
+    def seal(self, done: Callable[[int], None]) -> None:
+        """Seal what is accepted now; call `done(persisted_offset)` once it is all persisted."""
+        with self._lock:
+            self._waiters.append(_Waiter(self._spool.end, done))
+        self._wake.set()
+
+    def close(self, *, deadline_s: float) -> bool:
+        """Seal and ship what is there, then end; tell whether all of it was persisted in time.
+
+        What was not stays in the spool, for the next process.
+        """
+        self._draining.set()
+        self._wake.set()
+        self._thread.join(deadline_s)
+        self._stop.set()
+        self._thread.join(_LOOK_S)
+        return self._spool.persisted_offset >= self._spool.end
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._answer()
+                if not self._retrying(self._step) and self._draining.is_set():
+                    return
+        except Stopped:
+            _log.info("shipper.stopped", persisted=self._spool.persisted_offset)
+
+    def _step(self) -> bool:
+        """Ship what is sealed, else seal what is due, else wait; tell whether there was work."""
+        pending = self._files.pending()
+        if pending:
+            self._ship(pending[0])
+            return True
+        if not self._due():
+            if not self._draining.is_set():
+                self._wake.wait(_LOOK_S)
+                self._wake.clear()
+            return False
+        self._seal()
+        return True
+
+    def _due(self) -> bool:
+        backlog = self._spool.backlog
+        if self._spool.end == self._spool.persisted_offset:
+            return False
+        with self._lock:
+            asked = any(one.target > self._spool.persisted_offset for one in self._waiters)
+        return (
+            asked
+            or self._draining.is_set()
+            or backlog.bytes >= self._settings.seal_bytes
+            or backlog.lag_s() >= self._settings.seal_seconds
+        )
+
+    def _seal(self) -> None:
+        """Write the next range: up to now, the size, or the hour's end, whichever comes first."""
+        records: list[RawRecord] = []
+        size, hint = 0, self._hint
+        for frame, after in self._spool.read(
+            self._spool.persisted_offset, self._spool.end, self._hint
+        ):
+            record = frame.record()
+            other_hour = records and _hour(records[0].received_at) != _hour(record.received_at)
+            if other_hour or size >= self._settings.seal_bytes:
+                break
+            records.append(record)
+            size += len(frame.body)
+            hint = after
+        self._files.add(records, records[0], records[-1].offset)
+        self._hint = hint
+
+    def _ship(self, sealed: Sealed) -> None:
+        if sealed.last < self._spool.persisted_offset:  # a crash came between offset and removal
+            self._files.remove(sealed)
+            return
+        started = time.perf_counter()
+        data = sealed.path.read_bytes()
+        entry = sealed.entry(self._spool.shard, data)
+        self._retrying(lambda: self._objects.put(entry.key, data))
+        crash_point("ingest.after_upload")
+        self._retrying(lambda: self._manifest.commit(entry))
+        crash_point("ingest.after_commit")
+        seconds = time.perf_counter() - started
+        self._meter.uploaded(seconds)
+        self._spool.persisted(sealed.last + 1, seconds=seconds)
+        self._files.remove(sealed)
+        self._spool.delete_persisted()
+        crash_point("ingest.after_delete")
+        _log.debug("shipper.persisted", key=entry.key, records=entry.records, seconds=seconds)
+
+    def _answer(self) -> None:
+        persisted = self._spool.persisted_offset
+        with self._lock:
+            ready = [one for one in self._waiters if one.target <= persisted]
+            self._waiters = [one for one in self._waiters if one.target > persisted]
+        for waiter in ready:
+            tell(waiter.done, persisted)
+
+    def _retrying(self, attempt: Callable[[], Result]) -> Result:
+        return retry_forever(
+            attempt,
+            stop=self._stop,
+            failed=self._failed,
+            first_s=self._settings.retry_first_s,
+            cap_s=self._settings.retry_cap_s,
+        )
+
+    def _failed(self, error: Exception) -> None:
+        self._meter.upload_failed()
+        _log.warning("shipper.retry", error=repr(error), persisted=self._spool.persisted_offset)
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)

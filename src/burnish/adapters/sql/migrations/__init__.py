@@ -1,0 +1,1 @@
+"""Alembic migrations: from an empty database to today's tables, and back."""

@@ -1,0 +1,1 @@
+"""The fast path: frozen EfficientNet-Lite0 features and a cross-validated linear head."""
