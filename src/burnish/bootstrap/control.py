@@ -46,10 +46,12 @@ class OperatorTriggers:
         """Return the effective corrections since the last training."""
         with self._house.view() as view:
             last = view.decisions.last_fired(model)
-            return count_effective(view, view.models.get(model).policy, last.offsets if last else {})
+            return count_effective(
+                view, view.models.get(model).policy, last.offsets if last else {}
+            )
 
 
-def run_control(settings: Settings) -> None:
+def run(settings: Settings) -> None:
     """Serve the API until SIGTERM."""
     house = House.open(settings, "control")
     launcher = SubprocessLauncher(settings.data / "jobs", settings.data / "cache")
@@ -88,5 +90,3 @@ def run_control(settings: Settings) -> None:
         server.run()
     finally:
         house.close()
-
-

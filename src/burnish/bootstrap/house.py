@@ -133,5 +133,3 @@ def _folder(url: str) -> Path:
     if parts.scheme != "file":
         raise InvalidInput.of("objects.url", url, "this version keeps objects in file:///a/folder")
     return Path(parts.path)
-
-

@@ -13,7 +13,7 @@ from burnish.adapters.control_link import ControlLink
 from burnish.adapters.loader_thread import calm, trim
 from burnish.adapters.onnx import OnnxEngine
 from burnish.adapters.prediction_log import PredictionWriter
-from burnish.adapters.serve_server import run_serve as serve_until_stopped
+from burnish.adapters.serve_server import run_serve
 from burnish.adapters.sql.predictions import SqlPredictions
 from burnish.adapters.system import new_id, new_trace_id, utc_now
 from burnish.bootstrap.house import House
@@ -30,7 +30,7 @@ from burnish.settings import Settings
 REPLICA_TOKEN_LIFETIME: Final = timedelta(minutes=5)
 
 
-def run_serve(settings: Settings) -> None:
+def run(settings: Settings) -> None:
     """Serve predictions until SIGTERM."""
     house = House.open(settings, "serve")
     serve = settings.serve
@@ -85,7 +85,7 @@ def run_serve(settings: Settings) -> None:
     predictions.start()
     loader.start(follower)
     link.start()
-    serve_until_stopped(app, serve.host, serve.port, close)
+    run_serve(app, serve.host, serve.port, close)
 
 
 def _admin_only(house: House) -> Callable[[str | None], None]:

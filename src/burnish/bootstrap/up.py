@@ -9,7 +9,7 @@ from burnish.adapters.supervisor import supervise
 from burnish.settings import Settings
 
 
-def up(settings: Settings) -> int:
+def run(settings: Settings) -> int:
     """Run everything until SIGTERM or Ctrl-C; return the exit code."""
     secrets = ensure_secrets(settings.data)
     if secrets.token_is_new:

@@ -189,7 +189,7 @@ class Worker:
         )
 
 
-def run_worker(settings: Settings) -> None:
+def run(settings: Settings) -> None:
     """Work until SIGTERM."""
     os.nice(NICENESS)
     house = House.open(settings, "worker")

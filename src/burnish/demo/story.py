@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from burnish.client.http import Connection
+from burnish.client.connection import Connection
 from burnish.demo.album import Album, DemoError, Photo
 from burnish.demo.answers import Answer, Identity, summarise
 from burnish.demo.follow import PROMOTED, Follower

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from burnish.client.http import ApiProblem, Connection, Unreachable
+from burnish.client.connection import ApiProblem, Connection, Unreachable
 from burnish.demo.album import DemoError, Photo
 from burnish.demo.answers import NO_ANSWER, Answer
 
