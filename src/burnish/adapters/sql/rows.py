@@ -11,6 +11,7 @@ Value = TypeVar("Value")
 
 def read(row: RowMapping, type_: type[Value]) -> Value:
     """Return the domain value that a row holds."""
+    # SQLAlchemy's names are a subclass of `str`, which msgspec takes for no key.
     return msgspec.convert({str(name): value for name, value in row.items()}, type_)
 
 
