@@ -72,7 +72,9 @@ def _tell(album: Album, data: Path, console: Console) -> Result:
                 story.close()
             result = story.result(time.monotonic() - began)
         except DemoError:
-            screen.console.print(platform.tails(), style="dim", markup=False, highlight=False)
+            screen.console.print(
+                platform.tails(), style="dim", markup=False, highlight=False, soft_wrap=True
+            )
             raise
         with screen.phase("stopping"):
             platform.stop()
