@@ -97,7 +97,7 @@ def _role(role: str) -> Callable[..., None]:
     ) -> None:
         named = {f"{role}.host": host, f"{role}.port": port, "log.level": log_level}
         flags = _flags(assignments, named)
-        _run(f"run_{role}", config.load(_data(context, data), flags))
+        _run(role, config.load(_data(context, data), flags))
 
     return run
 
@@ -116,9 +116,9 @@ def _reference() -> None:
     typer.echo(reference(build_app()), nl=False)
 
 
-def _run(name: str, settings: Settings) -> None:
+def _run(role: str, settings: Settings) -> None:
     """Hand over to a part of `bootstrap`, which returns an exit code or nothing."""
-    raise typer.Exit(getattr(_load("burnish.bootstrap"), name)(settings) or 0)
+    raise typer.Exit(getattr(_load(f"burnish.bootstrap.{role}"), "run")(settings) or 0)
 
 
 def _load(module: str) -> Any:

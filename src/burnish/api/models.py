@@ -84,7 +84,7 @@ def get_model(state: State, name: str) -> Response[ModelView]:
         return Response(_seen(view, control, model), headers={"ETag": etag(model.revision)})
 
 
-@put("/v1/models/{name:str}", sync_to_thread=False)
+@put("/v1/models/{name:str}")
 async def put_model(
     request: Request[Any, Any, State], state: State, name: str, if_match: IfMatch = None
 ) -> Response[ModelView]:

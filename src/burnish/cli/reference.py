@@ -29,7 +29,7 @@ def reference(app: typer.Typer) -> str:
     """Return the page about every command of an application."""
     root: Any = get_command(app)
     parts = [_HEAD, "\n## Connection options\n\n", *_options(root, connection=True, variables=True)]
-    for words, command in _commands(root, ("burnish",)):
+    for words, command in sorted(_commands(root, ("burnish",)), key=lambda found: found[0]):
         arguments = " ".join(_metavar(p) for p in command.params if _is_argument(p))
         parts.append(f"\n## {' '.join(words)}\n\n{_prose(command.help)}\n\n")
         parts.append(f"`{' '.join(words)} {arguments}".rstrip() + "`\n")
@@ -70,7 +70,7 @@ def _row(parameter: Any, *, variables: bool) -> str:
     if _is_argument(parameter):
         name = f"`{_metavar(parameter)}`"
     else:
-        value = "" if parameter.is_flag else f" {parameter.metavar or parameter.name.upper()}"
+        value = "" if parameter.is_flag else f" {_metavar(parameter)}"
         name = f"`{', '.join(parameter.opts)}{value}`"
     notes = []
     if parameter.required and not _is_argument(parameter):
@@ -88,7 +88,10 @@ def _is_argument(parameter: Any) -> bool:
 
 
 def _metavar(parameter: Any) -> str:
-    name = parameter.metavar or parameter.name.upper()
+    """Return what stands for a parameter's value: `[FILE...]` may be left out or repeated."""
+    name = str(parameter.metavar or parameter.name.strip("_").upper())
+    if not _is_argument(parameter):
+        return name
     several = "..." if parameter.nargs == -1 and not name.endswith("...") else ""
     return f"{name}{several}" if parameter.required else f"[{name}{several}]"
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -104,7 +104,7 @@ class ModelVersion(Struct, frozen=True, kw_only=True):
     dataset: str
     run: RunId
     predecessor: str | None
-    metrics: dict[str, float]
+    metrics: dict[str, Any]
     trained_at: datetime
 
 

@@ -23,7 +23,7 @@ def register(
     model: str,
     dataset: str,
     artifact: dict[str, Any],
-    metrics: dict[str, float],
+    metrics: dict[str, Any],
     labels: tuple[str, ...],
     now: datetime,
 ) -> ModelVersion:

@@ -89,7 +89,7 @@ class Job(Struct, frozen=True, kw_only=True):
     queued_at: datetime
     sequence: int = 0  # of the attempt's last callback
     progress: float = 0.0  # of the attempt, 0 to 1
-    metrics: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
     artifacts: tuple[Artifact, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
     failure: Failure | None = None
@@ -104,7 +104,7 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
     sequence: int
     progress: float = 0.0
     epoch: int | None = None
-    metrics: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
     message: str = ""
 
 
@@ -130,7 +130,7 @@ class Done(Struct, frozen=True, kw_only=True):
     outcome: Outcome
     failure: Failure | None = None
     artifacts: tuple[Artifact, ...] = ()
-    metrics: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
     run_ids: dict[str, str] = field(default_factory=dict)
 

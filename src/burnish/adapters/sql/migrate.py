@@ -7,18 +7,20 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine
 
+from burnish.adapters.sql.engine import writing
+
 SCRIPTS: Final = Path(__file__).parent / "migrations"
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Go forward to a revision; one that is behind already stays behind us."""
-    with engine.begin() as connection:
+    with writing(engine) as connection:
         command.upgrade(_config(connection), revision)
 
 
 def downgrade(engine: Engine, revision: str = "base") -> None:
     """Go back to a revision."""
-    with engine.begin() as connection:
+    with writing(engine) as connection:
         command.downgrade(_config(connection), revision)
 
 

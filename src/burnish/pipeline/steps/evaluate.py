@@ -52,8 +52,8 @@ class Evaluate:
             candidate = unit.versions.get(run.model, str(run.candidate))
             active = unit.releases.active(run.model)
             champion = active and unit.versions.get(run.model, active.model_version)
-        n = int(candidate.metrics.get("validation_n", 0))
-        right = round(candidate.metrics.get("validation_accuracy", 0.0) * n)
+        n = int(candidate.metrics.get("n") or 0)
+        right = round(float(candidate.metrics.get("accuracy") or 0.0) * n)
         return self._judge.evaluate(
             unit,
             run=run.id,

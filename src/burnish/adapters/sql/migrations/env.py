@@ -8,7 +8,7 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
     render_as_batch=True,  # SQLite alters a table by copying it
-    transaction_per_migration=True,
+    transactional_ddl=True,  # SQLite can, once the transaction has begun; see engine.writing
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -1,0 +1,84 @@
+"""Datasets and outputs as attempts see them: by presigned URL, without a key to the store."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Final
+
+import msgspec
+
+from burnish.datasets.model import Split
+from burnish.datasets.service import DatasetService
+from burnish.evaluation.ports import Labelled
+from burnish.kernel.ids import DatasetId
+from burnish.kernel.objects import Objects, payload_key
+from burnish.kernel.policy import ModelPolicy
+from burnish.training.model import Job
+
+LIFETIME: Final = timedelta(hours=6)  # of the URLs: as long as an attempt's token
+ARTIFACT: Final = "model.onnx"
+
+
+class DatasetInputs:
+    """Implements `pipeline.ports.Datasets`."""
+
+    def __init__(
+        self,
+        service: DatasetService,
+        objects: Objects,
+        policy_of: Callable[[str], ModelPolicy],
+    ) -> None:
+        self._service = service
+        self._objects = objects
+        self._policy_of = policy_of
+
+    def build(self, model: str, offsets: Mapping[str, int], policy_digest: str) -> str:
+        """Return the id of the dataset version of these offsets, built if it is not there yet."""
+        del model  # the policy names it
+        return self._service.build(self._policy_of(policy_digest), dict(offsets)).id
+
+    def holdout(self, dataset: str) -> list[Labelled]:
+        """Return the examples that no model of this epoch trains on."""
+        version = self._service.get(DatasetId(dataset))
+        return [
+            Labelled(subject=row.subject, label=row.label, payload_sha256=row.payload_sha256)
+            for row in self._service.rows(version)
+            if row.split is Split.HOLDOUT
+        ]
+
+    def publish_inputs(self, dataset: str, job: Job) -> str:
+        """Return a URL under which this attempt finds its examples; the holdout never travels."""
+        key = f"jobs/{job.id}/{job.attempt}/inputs.ndjson"
+        if not self._objects.exists(key):
+            version = self._service.get(DatasetId(dataset))
+            lines = [
+                msgspec.json.encode(
+                    {
+                        "subject": row.subject,
+                        "label": row.label,
+                        "split": row.split,
+                        "payload_sha256": row.payload_sha256,
+                        "payload_url": self._objects.presign(
+                            payload_key(row.payload_sha256), "GET", LIFETIME
+                        ),
+                    }
+                )
+                for row in self._service.rows(version)
+                if row.split is not Split.HOLDOUT
+            ]
+            self._objects.put(key, b"\n".join(lines) + b"\n")
+        return self._objects.presign(key, "GET", LIFETIME)
+
+
+class ArtifactOutputs:
+    """Implements `pipeline.ports.Outputs`."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+
+    def key(self, job: Job) -> str:
+        """Return the key of the attempt's artifact."""
+        return f"artifacts/{job.id}/{job.attempt}/{ARTIFACT}"
+
+    def url(self, job: Job) -> str:
+        """Return a URL to which this attempt may put it, once."""
+        return self._objects.presign(self.key(job), "PUT", LIFETIME)

@@ -1,0 +1,92 @@
+"""The control role: the API and the live events."""
+
+from typing import Final
+
+import uvicorn
+
+from burnish.adapters.subprocess_jobs import SubprocessLauncher
+from burnish.adapters.system import new_id, utc_now
+from burnish.api.app import build
+from burnish.api.control import Control
+from burnish.bootstrap.house import House
+from burnish.kernel.audit import Actor
+from burnish.kernel.ids import RunId
+from burnish.pipeline.service import RunActive
+from burnish.settings import Settings
+from burnish.triggers.service import consider, count_effective
+
+DRAIN_S: Final = 10  # long polls and streams end by then
+KEEP_ALIVE_S: Final = 75
+
+
+class OperatorTriggers:
+    """Starts runs that people ask for."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def ask(self, model: str, actor: Actor, reason: str) -> RunId:
+        """Start a run because an operator asks. Raises RunActive."""
+        with self._house.view() as view:
+            policy = view.models.get(model).policy
+        decision = consider(
+            lambda: self._house.unit(actor).saved(),
+            policy,
+            now=utc_now(),
+            operator=reason,
+            actor=actor,
+        )
+        if decision.run is None:
+            raise RunActive(
+                f"Model {model!r} has a run under way; it trains one at a time.", model=model
+            )
+        return RunId(decision.run)
+
+    def effective(self, model: str) -> int:
+        """Return the effective corrections since the last training."""
+        with self._house.view() as view:
+            last = view.decisions.last_fired(model)
+            return count_effective(
+                view, view.models.get(model).policy, last.offsets if last else {}
+            )
+
+
+def run(settings: Settings) -> None:
+    """Serve the API until SIGTERM."""
+    house = House.open(settings, "control")
+    launcher = SubprocessLauncher(settings.data / "jobs", settings.data / "cache")
+    control = Control(
+        units=house.unit,
+        views=house.view,
+        objects=house.objects,
+        signatures=house.objects,
+        directory=house,
+        triggers=OperatorTriggers(house),
+        tokens=house.tokens,
+        admin_token_sha256=house.admin_token_sha256,
+        job_log=launcher.log,
+        clock=utc_now,
+        ids=new_id,
+        registry=house.registry,
+        max_payload_bytes=settings.control.max_payload_bytes,
+        max_artifact_bytes=settings.control.max_artifact_bytes,
+    )
+    server = uvicorn.Server(
+        uvicorn.Config(
+            build(control),
+            host=settings.control.host,
+            port=settings.control.port,
+            http="httptools",
+            loop="uvloop",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=DRAIN_S,
+        )
+    )
+    try:
+        server.run()
+    finally:
+        house.close()

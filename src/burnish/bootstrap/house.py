@@ -1,0 +1,135 @@
+"""What every role has: settings, secrets, database, objects, tokens; wired the same for all."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+import msgspec
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine
+
+from burnish.adapters import durable
+from burnish.adapters.directory import PublishedDirectory
+from burnish.adapters.durable import DbosMessenger
+from burnish.adapters.lock import locked
+from burnish.adapters.objects import LocalObjects
+from burnish.adapters.secrets import Secrets, ensure_secrets
+from burnish.adapters.sql.engine import make_engine
+from burnish.adapters.sql.migrate import upgrade
+from burnish.adapters.sql.unit import SqlUnit
+from burnish.adapters.system import new_id, utc_now
+from burnish.adapters.telemetry import configure_logging, new_registry
+from burnish.adapters.tokens import KEY_ID, JwtTokens
+from burnish.feedback.model import Key, ModelFacts, Published
+from burnish.kernel.audit import SYSTEM, Actor
+from burnish.kernel.errors import InvalidInput
+from burnish.kernel.policy import parse_policy
+from burnish.models.service import apply_policy
+from burnish.settings import Settings
+
+POLICY_FOLDER: Final = "models"
+
+
+@dataclass(frozen=True, kw_only=True)
+class House:
+    """The parts that every role shares."""
+
+    settings: Settings
+    secrets: Secrets
+    engine: Engine
+    objects: LocalObjects
+    tokens: JwtTokens
+    messenger: DbosMessenger
+    directory: PublishedDirectory
+    registry: CollectorRegistry
+
+    @classmethod
+    def open(cls, settings: Settings, role: str) -> Self:
+        """Prepare the data directory, whoever comes first, and wire the shared parts."""
+        configure_logging(role, settings.log.level)
+        secrets = ensure_secrets(settings.data)
+        engine = make_engine(settings.database.url)
+        house = cls(
+            settings=settings,
+            secrets=secrets,
+            engine=engine,
+            objects=LocalObjects(
+                _folder(settings.objects.url),
+                base_url=settings.control.url,
+                secret=secrets.key,
+                clock=utc_now,
+            ),
+            tokens=JwtTokens({KEY_ID: secrets.key}),
+            messenger=DbosMessenger(engine),
+            directory=PublishedDirectory(
+                settings.data / "published" / "directory.json", secrets.key
+            ),
+            registry=new_registry(),
+        )
+        with locked(settings.data / "prepare.lock"):
+            upgrade(engine)
+            durable.migrate(settings.database.url)
+            house._import_policies()
+            house.publish()
+        return house
+
+    def unit(self, actor: Actor = SYSTEM) -> SqlUnit:
+        """Return a transaction; its events carry the actor's trace."""
+        return SqlUnit(
+            self.engine,
+            clock=utc_now,
+            ids=new_id,
+            messenger=self.messenger,
+            trace_id=actor.trace_id,
+        )
+
+    def view(self) -> SqlUnit:
+        """Return a transaction that only reads."""
+        return SqlUnit(
+            self.engine, clock=utc_now, ids=new_id, messenger=self.messenger, reads_only=True
+        )
+
+    def publish(self) -> None:
+        """Tell the feedback front which models and keys there are."""
+        with self.view() as view:
+            models = {
+                model.name: ModelFacts(
+                    labels=model.policy.labels,
+                    kind=model.policy.kind,
+                    payload_allow=model.policy.payload.allow,
+                )
+                for model in view.models.list()
+            }
+        key = Key(sha256=self.admin_token_sha256, name="admin", role="admin")
+        self.directory.publish(msgspec.to_builtins(Published(models=models, keys=(key,))))
+
+    @property
+    def admin_token_sha256(self) -> str:
+        """The administrator's token, by its hash (hex)."""
+        return hashlib.sha256(self.secrets.admin_token.encode()).hexdigest()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.messenger.close()
+        self.engine.dispose()
+
+    def _import_policies(self) -> None:
+        for path in sorted((self.settings.data / POLICY_FOLDER).glob("*.toml")):
+            try:
+                policy = parse_policy(path.read_text(encoding="utf-8"))
+            except InvalidInput as error:
+                raise InvalidInput(f"{path}: {error.detail}", **error.facts) from error
+            with self.view() as view:
+                known = view.models.find(policy.name)
+            apply_policy(
+                self.unit(), policy, expected=known.revision if known else None, actor=SYSTEM
+            )
+
+
+def _folder(url: str) -> Path:
+    parts = urlsplit(url)
+    if parts.scheme != "file":
+        raise InvalidInput.of("objects.url", url, "this version keeps objects in file:///a/folder")
+    return Path(parts.path)

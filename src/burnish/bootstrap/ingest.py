@@ -1,0 +1,74 @@
+"""The ingest role: the feedback front, its spool, and its way to the raw log."""
+
+from typing import Final
+
+from burnish.adapters.ingest_metrics import IngestMetrics
+from burnish.adapters.ingest_server import FailStop, serve_ingest
+from burnish.adapters.raw_log import RawLogReader
+from burnish.adapters.spool.log import Spool, SpoolSettings
+from burnish.adapters.spool.quarantine import QuarantineSpool
+from burnish.adapters.spool.shipper import Shipper, ShipperSettings
+from burnish.adapters.sql.raw_log import SqlManifest
+from burnish.adapters.system import new_trace_id, utc_now
+from burnish.bootstrap.house import House
+from burnish.ingest.app import IngestApp, IngestLimits
+from burnish.settings import Settings
+
+DRAIN_S: Final = 10.0  # to ship what was accepted; the rest waits in the spool
+
+
+def run(settings: Settings) -> None:
+    """Accept feedback until SIGTERM."""
+    house = House.open(settings, "ingest")
+    ingest = settings.ingest
+    folder = settings.data / "spool" / ingest.shard
+    metrics = IngestMetrics(house.registry)
+    fail_stop = FailStop()
+    spool = Spool(
+        folder,
+        shard=ingest.shard,
+        history=RawLogReader(house.objects, house.engine),
+        clock=utc_now,
+        meter=metrics,
+        failed=fail_stop,
+        settings=SpoolSettings(
+            segment=ingest.segment_bytes,
+            high_water=ingest.spool_high_water_bytes,
+            low_water=ingest.spool_low_water_bytes,
+            queue=ingest.in_flight_bytes,
+        ),
+    )
+    quarantine = QuarantineSpool(
+        folder / "quarantine", house.objects, meter=metrics, failed=fail_stop
+    )
+    shipper = Shipper(
+        spool,
+        house.objects,
+        SqlManifest(house.engine),
+        meter=metrics,
+        settings=ShipperSettings(seal_bytes=ingest.seal_bytes, seal_seconds=ingest.seal_seconds),
+    )
+    app = IngestApp(
+        log=spool,
+        quarantine=quarantine,
+        sealer=shipper,
+        directory=house.directory,
+        meter=metrics,
+        clock=utc_now,
+        new_trace_id=new_trace_id,
+        limits=IngestLimits(
+            record_bytes=ingest.max_record_bytes,
+            batch_bytes=ingest.max_batch_bytes,
+            body_deadline_s=ingest.body_seconds,
+        ),
+    )
+
+    def close() -> None:
+        shipper.close(deadline_s=DRAIN_S)
+        quarantine.close(deadline_s=DRAIN_S)
+        spool.close()
+        house.close()
+
+    metrics.watch(spool.backlog)
+    shipper.start()
+    serve_ingest(host=ingest.host, port=ingest.port, app=app, on_stop=close, fail_stop=fail_stop)

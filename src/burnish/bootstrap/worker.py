@@ -1,0 +1,216 @@
+"""The worker role: follows feedback, runs the pipeline, launches and watches training jobs."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from burnish import __version__
+from burnish.adapters.dataset_inputs import LIFETIME, ArtifactOutputs, DatasetInputs
+from burnish.adapters.durable import DbosEngine
+from burnish.adapters.health import HealthServer
+from burnish.adapters.onnx import OnnxEngine
+from burnish.adapters.raw_log import RawLogReader
+from burnish.adapters.subprocess_jobs import SubprocessLauncher
+from burnish.adapters.system import new_id, utc_now
+from burnish.bootstrap.house import House
+from burnish.datasets.service import DatasetService
+from burnish.evaluation.service import Judge
+from burnish.feedback.parse import record_of
+from burnish.feedback.service import project
+from burnish.imaging import decode
+from burnish.kernel.auth import Scope
+from burnish.kernel.policy import ModelPolicy
+from burnish.pipeline.performer import Actions, Performer
+from burnish.pipeline.steps.evaluate import Evaluate
+from burnish.pipeline.steps.prepare import Prepare
+from burnish.pipeline.steps.release import ReleaseStep
+from burnish.pipeline.steps.train import Train
+from burnish.settings import Settings
+from burnish.training.model import Job
+from burnish.training.watch import Watcher
+from burnish.triggers.service import consider
+
+NICENESS: Final = 5  # serving may share the machine, and comes first
+WATCH_S: Final = 1.0  # between two looks at the training attempts
+RECONSIDER_S: Final = 5.0  # between two looks at a model that had no news: time passes, runs end
+DRAIN_S: Final = 5.0
+
+_log = structlog.get_logger("burnish.worker")
+
+
+class Worker:
+    """The parts of a worker, and the threads that keep them going."""
+
+    def __init__(self, house: House) -> None:
+        settings = house.settings
+        self._house = house
+        self._stop = threading.Event()
+        self._raw_log = RawLogReader(house.objects, house.engine)
+        self._launcher = SubprocessLauncher(settings.data / "jobs", settings.data / "cache")
+        self._watcher = Watcher(
+            units=house.unit,
+            views=house.view,
+            launcher=self._launcher,
+            clock=utc_now,
+            silence=timedelta(seconds=settings.training.heartbeat_timeout_seconds),
+        )
+        performer = Performer(
+            units=house.unit,
+            actions=self._actions(),
+            clock=utc_now,
+            pause=time.sleep,
+            report=_report,
+        )
+        self._engine = DbosEngine(house.engine, executor=settings.worker.id, performer=performer)
+        self._threads = [
+            threading.Thread(target=self._follow_feedback, name="feedback"),
+            threading.Thread(target=self._watch_jobs, name="jobs"),
+        ]
+        self.reasons: list[str] = ["starting"]
+
+    def start(self) -> None:
+        """Take up what a crash left unfinished, then follow what comes."""
+        self._engine.launch()
+        for thread in self._threads:
+            thread.start()
+        self.reasons.clear()
+
+    def stop(self) -> None:
+        """Stop; unfinished runs go on at the next start, attempts go on meanwhile."""
+        self.reasons.append("draining")
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        self._engine.close(DRAIN_S)
+
+    def wait(self) -> None:
+        """Wait until `end` is called."""
+        self._stop.wait()
+
+    def end(self) -> None:
+        """Ask for the end; safe from a signal handler."""
+        self._stop.set()
+
+    def _actions(self) -> Actions:
+        house, settings = self._house, self._house.settings
+        datasets = DatasetInputs(
+            DatasetService(
+                raw_log=self._raw_log,
+                parse=record_of,
+                objects=house.objects,
+                units=lambda: house.unit().saved(),
+                clock=utc_now,
+                tools={"burnish": __version__},
+            ),
+            house.objects,
+            self._policy_of,
+        )
+        prepare = Prepare(units=house.unit, datasets=datasets, collect=self._project)
+        train = Train(
+            units=house.unit,
+            datasets=datasets,
+            outputs=ArtifactOutputs(house.objects),
+            objects=house.objects,
+            launcher=self._launcher,
+            tokens=self._callback_token,
+            control_url=settings.control.url,
+            clock=utc_now,
+            ids=new_id,
+        )
+        judge = Judge(
+            objects=house.objects,
+            engine=OnnxEngine(threads=len(os.sched_getaffinity(0))),
+            decode=decode,
+            clock=utc_now,
+            ids=new_id,
+        )
+        evaluate = Evaluate(units=house.unit, datasets=datasets, judge=judge, clock=utc_now)
+        release = ReleaseStep(
+            units=house.unit, views=house.view, clock=utc_now, ids=new_id, pause=time.sleep
+        )
+        return Actions(
+            do={
+                "collect": prepare.collect,
+                "prepare": prepare.prepare,
+                "train": train.train,
+                "evaluate": evaluate.evaluate,
+                "release": release.release,
+            },
+            undo={"stop_training": train.stop, "abandon_release": release.abandon},
+        )
+
+    def _follow_feedback(self) -> None:
+        looked: dict[str, float] = {}
+
+        def look() -> None:
+            news = set(self._project())
+            with self._house.view() as view:
+                policies = [model.policy for model in view.models.list()]
+            now = time.monotonic()
+            for policy in policies:
+                overdue = now - looked.get(policy.name, -RECONSIDER_S) >= RECONSIDER_S
+                if policy.name in news or overdue:
+                    looked[policy.name] = now
+                    consider(lambda: self._house.unit().saved(), policy, now=utc_now())
+
+        self._repeat("feedback", self._house.settings.worker.poll_seconds, look)
+
+    def _watch_jobs(self) -> None:
+        self._repeat("jobs", WATCH_S, self._watcher.look)
+
+    def _repeat(self, name: str, seconds: float, look: Callable[[], None]) -> None:
+        while not self._stop.is_set():
+            try:
+                look()
+            except Exception:
+                _log.exception("look failed", what=name)
+            self._stop.wait(seconds)
+
+    def _project(self) -> list[str]:
+        return project(self._raw_log, lambda: self._house.unit().saved(), record_of)
+
+    def _policy_of(self, digest: str) -> ModelPolicy:
+        with self._house.view() as view:
+            return view.models.policy(digest)
+
+    def _callback_token(self, job: Job) -> str:
+        return self._house.tokens.issue(
+            f"job:{job.id}",
+            Scope.TRAINING_CALLBACK,
+            now=utc_now(),
+            lifetime=LIFETIME,
+            extra={"job_id": job.id, "attempt": job.attempt},
+        )
+
+
+def run(settings: Settings) -> None:
+    """Work until SIGTERM."""
+    os.nice(NICENESS)
+    house = House.open(settings, "worker")
+    worker = Worker(house)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: worker.end())
+    health = HealthServer(
+        settings.worker.host,
+        settings.worker.port,
+        registry=house.registry,
+        reasons=lambda: worker.reasons,
+    )
+    health.start()
+    try:
+        worker.start()
+        worker.wait()
+    finally:
+        worker.stop()
+        health.close()
+        house.close()
+
+
+def _report(message: str, *, run: str, step: str, error: Exception) -> None:
+    _log.error(message, run=run, step=step, exc_info=error)
