@@ -22,7 +22,7 @@ from burnish.adapters.system import utc_now
 from burnish.feedback.model import RawRecord
 
 SECRET = b"s" * 32
-TOKEN = "a-token"
+BEARER = "a-token"
 DEADLINE_S = 30
 ROLE = Path(__file__).parent / "role.py"
 
@@ -42,7 +42,7 @@ class Front:
         return f"http://127.0.0.1:{self.port}"
 
     def publish(self, labels: tuple[str, ...] = ("good", "defect"), role: str = "admin") -> None:
-        sha256 = hashlib.sha256(TOKEN.encode()).hexdigest()
+        sha256 = hashlib.sha256(BEARER.encode()).hexdigest()
         PublishedDirectory(self.data / "published" / "directory.json", SECRET).publish(
             {
                 "models": {"laundry": {"labels": list(labels), "kind": "image-classification"}},
@@ -87,7 +87,9 @@ class Front:
 
     def get(self, path: str) -> tuple[int, bytes]:
         try:
-            with urllib.request.urlopen(self.url + path, timeout=DEADLINE_S) as response:
+            with urllib.request.urlopen(  # noqa: S310 - our own loopback URL
+                self.url + path, timeout=DEADLINE_S
+            ) as response:
                 return response.status, response.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -98,21 +100,29 @@ class Front:
         path: str,
         body: bytes | dict[str, Any],
         *,
-        token: str | None = TOKEN,
+        bearer: str | None = BEARER,
         **headers: str,
     ) -> tuple[int, dict[str, Any]]:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        if token is not None:
-            named["Authorization"] = f"Bearer {token}"
+        if bearer is not None:
+            named["Authorization"] = f"Bearer {bearer}"
         named.setdefault("content-type", "application/json")
-        request = urllib.request.Request(self.url + path, data, named, method="POST")
+        request = urllib.request.Request(  # noqa: S310 - our own loopback URL
+            self.url + path, data, named, method="POST"
+        )
         try:
-            with urllib.request.urlopen(request, timeout=DEADLINE_S) as response:
+            with urllib.request.urlopen(  # noqa: S310 - our own loopback URL
+                request, timeout=DEADLINE_S
+            ) as response:
                 return response.status, json.loads(response.read())
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, json.loads(error.read())
+
+    @staticmethod
+    def encode(document: object) -> bytes:
+        return json.dumps(document).encode()
 
     def raw_log(self) -> list[RawRecord]:
         engine = make_engine(f"sqlite:///{self.data / 'burnish.db'}")
