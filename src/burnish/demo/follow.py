@@ -18,11 +18,11 @@ SETTLED: Final = frozenset(
     {PROMOTED, "FAILED", "REJECTED", "CANCELLED", "SUPERSEDED", "HELD", "AWAITING_APPROVAL"}
 )
 PHASES: Final = {
-    "collect": "persisting",
+    "collect": "collecting",
     "prepare": "building the dataset",
     "train": "training",
     "evaluate": "judging",
-    "release": "swapping",
+    "release": "releasing",
 }
 
 
@@ -46,7 +46,7 @@ class Follower:
     def fired(self, before: set[str], *, timeout_s: float) -> str | None:
         """Wait for a run that was not there before and return its id; None if none begins."""
         deadline = time.monotonic() + timeout_s
-        with self._screen.phase("persisting, deciding") as phase:
+        with self._screen.phase("persisting") as phase:
             while time.monotonic() < deadline:
                 begun = sorted(self.runs() - before)
                 decision = self.model().get("last_decision") or {}

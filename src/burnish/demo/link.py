@@ -1,33 +1,28 @@
 """The platform's roles over HTTP, with patience for one that is being restarted."""
 
-import time
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
+from urllib.parse import urlencode
 
-from burnish.client.api import Answer, ApiClient, ApiProblem, Unreachable
+from burnish.client.retrying import ONCE, Http, Response, Unreachable
 from burnish.demo.album import DemoError
-
-PATIENCE_S: Final = 30.0
-_WAIT_S: Final = 0.1
-_PASSING: Final = frozenset(
-    {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE}
-)
 
 
 class Link:
-    """Requests that may safely be repeated, to one role. Not to be shared between threads."""
+    """Requests to one role. Every write of the story may arrive twice, so each may be repeated."""
 
-    def __init__(self, url: str, token: str | None = None) -> None:
+    def __init__(self, url: str, token: str = "") -> None:
         """Point at a role; nothing is sent yet."""
-        self._client = ApiClient(url, token)
+        self._url, self._http = url, Http()
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
-    def get(self, path: str, **query: str | int | None) -> dict[str, Any]:
+    def get(self, path: str, **query: str | int) -> dict[str, Any]:
         """Return the JSON object at a path. Raises DemoError if it cannot be had."""
-        found: dict[str, Any] = _insist(lambda: self._client.get(path, **query)).json()
-        return found
+        return self._ask("GET", path + ("?" + urlencode(query) if query else ""))
 
-    def items(self, path: str, **query: str | int | None) -> list[dict[str, Any]]:
+    def items(self, path: str, **query: str | int) -> list[dict[str, Any]]:
         """Return the items of a list. Raises DemoError if it cannot be had."""
         found: list[dict[str, Any]] = self.get(path, **query)["items"]
         return found
@@ -35,37 +30,37 @@ class Link:
     def post(
         self, path: str, body: bytes | Mapping[str, Any], *, content_type: str = "application/json"
     ) -> dict[str, Any]:
-        """Post something and return the JSON answer. Raises DemoError if it is not taken."""
-        taken: dict[str, Any] = _insist(
-            lambda: self._client.post(path, body, content_type=content_type)
-        ).json()
-        return taken
+        """Post bytes, or a value as JSON; return the answer. Raises DemoError if refused."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self._ask("POST", path, content, {"Content-Type": content_type})
 
     def answers(self, path: str) -> bool:
         """Tell whether a path is answered with success, now."""
         try:
-            self._client.get(path)
-        except (ApiProblem, Unreachable):
+            reply = self._http.request("GET", self._url + path, headers=self._headers, retry=ONCE)
+        except Unreachable:
             return False
-        return True
+        return _good(reply)
 
     def close(self) -> None:
         """Hang up."""
-        self._client.close()
+        self._http.close()
 
-
-def _insist(ask: Callable[[], Answer]) -> Answer:
-    """Ask until there is an answer; a refusal that will not pass, or 30 s, ends it."""
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
+    def _ask(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = {}
+    ) -> dict[str, Any]:
         try:
-            return ask()
-        except ApiProblem as problem:
-            if problem.status not in _PASSING or time.monotonic() > deadline:
-                raise DemoError(f"The platform refused: {problem}.") from problem
-            wait = problem.retry_after or _WAIT_S
+            reply = self._http.request(
+                method, self._url + path, body=body, headers={**self._headers, **headers}
+            )
         except Unreachable as error:
-            if time.monotonic() > deadline:
-                raise DemoError(str(error)) from error
-            wait = _WAIT_S
-        time.sleep(wait)
+            raise DemoError(str(error)) from error
+        if not _good(reply):
+            said = reply.body[:500].decode(errors="replace")
+            raise DemoError(f"{method} {path} was answered {reply.status}: {said}")
+        found: dict[str, Any] = reply.json()
+        return found
+
+
+def _good(reply: Response) -> bool:
+    return HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES

@@ -38,9 +38,6 @@ class Round(Struct, frozen=True, kw_only=True):
     promoted: bool
     holdout_low: float | None = None
     holdout_high: float | None = None
-    confirmations: int = 0
-    streamed: int = 0  # photos that arrived in this round
-    live_accuracy: float | None = None  # of all answers to them, by the data set's labels
 
 
 class Swap(Struct, frozen=True, kw_only=True):

@@ -32,6 +32,27 @@ class Verdict(Struct, frozen=True, kw_only=True):
         return self.answer.label != self.truth
 
 
+class Reviewed(Struct, frozen=True):
+    """What arrived in a round, and what the reviewer said about it."""
+
+    answers: tuple[Answer, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+
+    def __add__(self, more: "Reviewed") -> "Reviewed":
+        """Join two parts of a round."""
+        return Reviewed(self.answers + more.answers, self.verdicts + more.verdicts)
+
+    @property
+    def corrections(self) -> list[Verdict]:
+        """The verdicts on wrong answers."""
+        return [verdict for verdict in self.verdicts if verdict.corrects]
+
+    @property
+    def confirmations(self) -> list[Verdict]:
+        """The verdicts on right answers."""
+        return [verdict for verdict in self.verdicts if not verdict.corrects]
+
+
 def pick(answers: Sequence[Answer], looks: int, random: Random) -> list[tuple[Answer, str]]:
     """Choose which answers to look at, each with why: the least confident first, then at random."""
     by_doubt = sorted(answers, key=lambda answer: (answer.confidence, answer.photo))

@@ -91,13 +91,16 @@ class Screen:
         """Print what the story proved."""
         self.say()
         self.console.print(_rounds(result))
+        self.say()
         self.console.print(_swaps(result))
+        self.say()
         serving = result.serving
         near = "-" if serving.p99_swap_ms is None else f"{serving.p99_swap_ms:.1f} ms"
         self.say(
             f"[bold]{serving.requests}[/] requests, [bold]{serving.failed}[/] failed,"
-            f" [bold]{serving.mixed}[/] mixed.  Background latency: p50 {serving.p50_ms:.1f} ms,"
-            f" p99 {serving.p99_ms:.1f} ms, p99 within 1 s of a swap {near}."
+            f" [bold]{serving.mixed}[/] mixed.\n"
+            f"Background latency: p50 {serving.p50_ms:.1f} ms, p99 {serving.p99_ms:.1f} ms,"
+            f" p99 within 1 s of a swap {near}."
         )
         for fault in result.faults:
             self.say(f"[red]✗ {fault}")
@@ -105,15 +108,14 @@ class Screen:
 
 
 def _rounds(result: Result) -> Table:
-    table = Table(title="The loop, round by round", title_justify="left", title_style="bold")
-    table.add_column("round", justify="right")
-    table.add_column("model")
-    table.add_column("dataset")
-    for name in ("corrected", "confirmed", "trained on", "holdout accuracy"):
+    table = _table("The loop, round by round")
+    for name in ("round", "model", "dataset"):
+        table.add_column(name)
+    for name in ("correc-\ntions", "trained\non", "holdout accuracy\n(95 % interval)"):
         table.add_column(name, justify="right")
     table.add_column("verdict")
-    table.add_column("train", justify="right")
-    table.add_column("loop", justify="right")
+    table.add_column("train\ns", justify="right")
+    table.add_column("loop\ns", justify="right")
     for turn in result.rounds:
         verdict = turn.verdict or "-"
         table.add_row(
@@ -121,38 +123,54 @@ def _rounds(result: Result) -> Table:
             turn.model_version or "-",
             turn.dataset or "-",
             str(turn.corrections),
-            str(turn.confirmations),
             str(turn.train_n),
-            _accuracy(turn.holdout_accuracy, turn.holdout_low, turn.holdout_high, turn.holdout_n),
+            _accuracy(turn.holdout_accuracy, turn.holdout_low, turn.holdout_high),
             f"[{_STYLES.get(verdict, 'white')}]{verdict}",
             _seconds(turn.train_seconds),
             _seconds(turn.loop_seconds),
         )
+    judged = max(turn.holdout_n for turn in result.rounds)
+    table.caption = f"The holdout: {judged} photos that no round trains on."
     return table
 
 
 def _swaps(result: Result) -> Table:
-    table = Table(title="Hot swaps", title_justify="left", title_style="bold")
+    table = _table("Hot swaps")
     for name in ("from", "to"):
         table.add_column(name)
-    table.add_column("pointer moved in", justify="right")
-    table.add_column("made ready in", justify="right")
+    table.add_column("pointer moved in, µs", justify="right")
+    table.add_column("made ready in, s", justify="right")
     for swap in result.swaps:
         table.add_row(
             swap.source or "-",
             swap.target or "-",
-            "-" if swap.swap_us is None else f"{swap.swap_us:.0f} µs",
-            _seconds(swap.ready_seconds),
+            "-" if swap.swap_us is None else f"{swap.swap_us:.0f}",
+            "-" if swap.ready_seconds is None else f"{swap.ready_seconds:.2f}",
         )
     return table
 
 
-def _accuracy(value: float | None, low: float | None, high: float | None, n: int) -> str:
+def _table(title: str) -> Table:
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        caption_justify="left",
+        header_style="cyan",
+        box=None,  # so that the widest row fits a terminal of 80 columns
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+
+
+def _accuracy(value: float | None, low: float | None, high: float | None) -> str:
     if value is None:
         return "-"
-    interval = "" if low is None or high is None else f" [dim]({low:.3f} to {high:.3f})[/]"
-    return f"{value:.3f}{interval} [dim]of {n}[/]"
+    if low is None or high is None:
+        return f"{value:.3f}"
+    low_digits, high_digits = (f"{edge:.3f}".removeprefix("0") for edge in (low, high))
+    return f"{value:.3f} [dim]({low_digits}-{high_digits})[/]"
 
 
 def _seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f} s"
+    return "-" if value is None else f"{value:.1f}"

@@ -49,7 +49,7 @@ def deal(cells: list[tuple[Photo, str]], seed: int) -> Album:
         labels=("good", "defect"),
         cast=(
             "The photos are real: the ELPV data set of solar cells (CC BY-NC-SA 4.0).",
-            "The reviewer is not: the data set's own labels stand in for a person's verdicts.",
+            "The reviewer is not: the data set's own labels stand in for a person.",
         ),
         first=tuple(first),
         holdout=tuple(photo for photo, _ in holdout),

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from burnish.client.connection import ApiProblem, Connection, Unreachable
+from burnish.client.retrying import ONCE, Http, Response, Unreachable
 from burnish.demo.album import DemoError, Photo
 from burnish.demo.answers import NO_ANSWER, Answer
 
@@ -26,25 +26,22 @@ class _Body(msgspec.Struct, frozen=True):
     payload_sha256: str = ""
 
 
-def predict(connection: Connection, model: str, photo: Photo, data: bytes) -> Answer:
+def predict(http: Http, serve: str, model: str, photo: Photo, data: bytes) -> Answer:
     """Ask for one prediction, once, and record whatever comes of it."""
+    url = f"{serve}/v1/models/{model}/predict"
     started = time.monotonic()
-    status, content = NO_ANSWER, b""
     try:
-        reply = connection.request(
-            "POST", f"/v1/models/{model}/predict", data, {"Content-Type": "image/png"}
+        reply = http.request(
+            "POST", url, body=data, headers={"Content-Type": "image/png"}, retry=ONCE
         )
-        status, content = reply.status, reply.body
-    except ApiProblem as problem:
-        status = problem.status
     except Unreachable:
-        pass
+        reply = Response(NO_ANSWER, {}, b"")
     latency = time.monotonic() - started
-    bare = Answer(photo=photo.name, started=started, latency_s=latency, status=status)
+    bare = Answer(photo=photo.name, started=started, latency_s=latency, status=reply.status)
     if bare.failed:
         return bare
     try:
-        body = msgspec.json.decode(content, type=_Body)
+        body = msgspec.json.decode(reply.body, type=_Body)
     except msgspec.MsgspecError:  # a success that says nothing is a failure too
         return msgspec.structs.replace(bare, status=NO_ANSWER)
     return msgspec.structs.replace(bare, **msgspec.structs.asdict(body))
@@ -98,17 +95,18 @@ class Traffic:
                 raise DemoError(f"Generation {generation} did not answer within {timeout_s:.0f} s.")
 
     def _call(self) -> None:
-        connection = Connection(self._serve)
-        while True:
-            ticket = next(self._tickets)  # atomic: one bytecode of a C iterator
-            wait = self._began + ticket / self._rate - time.monotonic()
-            if self._stopped.wait(max(0.0, wait)):
-                break
-            photo, data = self._photos[ticket % len(self._photos)]
-            answer = predict(connection, self._model, photo, data)
-            self.answers.append(answer)
-            if not answer.failed and answer.generation not in self._first_seen:
-                with self._news:
-                    self._first_seen.setdefault(answer.generation, answer.ended)
-                    self._news.notify_all()
-        connection.close()
+        with Http() as http:
+            while True:
+                ticket = next(self._tickets)  # atomic: one call of a C iterator
+                wait = self._began + ticket / self._rate - time.monotonic()
+                if self._stopped.wait(max(0.0, wait)):
+                    break
+                photo, data = self._photos[ticket % len(self._photos)]
+                self._note(predict(http, self._serve, self._model, photo, data))
+
+    def _note(self, answer: Answer) -> None:
+        self.answers.append(answer)
+        if not answer.failed and answer.generation not in self._first_seen:
+            with self._news:
+                self._first_seen.setdefault(answer.generation, answer.ended)
+                self._news.notify_all()

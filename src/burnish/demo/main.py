@@ -18,9 +18,10 @@ from rich.console import Console
 from burnish.demo import solar
 from burnish.demo.album import Album, DemoError
 from burnish.demo.platform import Platform
+from burnish.demo.policy import policy
 from burnish.demo.result import Result
 from burnish.demo.screen import Screen
-from burnish.demo.story import Story, policy
+from burnish.demo.story import Story
 
 ALBUMS: Final[Mapping[str, Callable[[], Album]]] = {"solar": solar.album}
 INTERRUPTED: Final = 130  # the exit code of a program that Ctrl-C ended
@@ -71,7 +72,9 @@ def _tell(album: Album, data: Path, console: Console) -> Result:
                 story.close()
             result = story.result(time.monotonic() - began)
         except DemoError:
-            screen.console.print(platform.tails(), style="dim", markup=False, highlight=False)
+            screen.console.print(
+                platform.tails(), style="dim", markup=False, highlight=False, soft_wrap=True
+            )
             raise
         with screen.phase("stopping"):
             platform.stop()
