@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from burnish.adapters.lock import AlreadyUp, only_one
-from burnish.adapters.role_process import Role, RoleProcess
+from burnish.adapters.role_process import Role, RoleProcess, role_of_ours
 
 DEADLINE_S = 20.0
 
@@ -275,3 +275,19 @@ def test_a_log_beyond_its_limit_is_moved_aside_and_goes_on_growing(tmp_path: Pat
         writer.write("new\n")
     assert log.read_text(encoding="utf-8") == "new\n"
     assert (tmp_path / "serve.log.1").read_text(encoding="utf-8") == "old\n" * 100
+
+
+def test_our_own_roles_are_run_by_this_interpreter_with_these_settings(tmp_path: Path) -> None:
+    role = role_of_ours(
+        "serve",
+        data_dir=tmp_path,
+        host="0.0.0.0",  # noqa: S104
+        port=8402,
+        url="http://127.0.0.1:8402",
+        says="predictions",
+        environment={"BURNISH_SERVE__AUTH": "true"},
+    )
+    words = ["serve", "--data", str(tmp_path), "--host", "0.0.0.0", "--port", "8402"]  # noqa: S104
+    assert role.command == [sys.executable, "-m", "burnish", *words]
+    assert role.ready_url == "http://127.0.0.1:8402/readyz"
+    assert role.says == "predictions    http://127.0.0.1:8402"

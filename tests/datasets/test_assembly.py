@@ -1,4 +1,3 @@
-# ruff: noqa: S311 -- histories are drawn from a seed
 """What must hold for any history: order never matters, nothing changes side."""
 
 from collections import Counter

@@ -71,8 +71,7 @@ class DbosEngine:
     """Runs sagas in this process until it is closed."""
 
     def __init__(self, engine: Engine, *, executor: str, performer: Performer) -> None:
-        self._performer = performer
-        self._dbos = DBOS(
+        DBOS(
             config=DBOSConfig(
                 name=APPLICATION,
                 system_database_engine=engine,
@@ -84,7 +83,11 @@ class DbosEngine:
                 log_level="WARNING",
             )
         )
-        DBOS.workflow(name=WORKFLOW)(self._saga)
+
+        @DBOS.workflow(name=WORKFLOW)
+        def saga(half: str, run: str) -> None:
+            drive(HALVES[half], RunId(run), _Workflow(), performer)
+
 
     def launch(self) -> None:
         """Begin to work, first of all on what a crash left unfinished."""
@@ -94,9 +97,6 @@ class DbosEngine:
     def close(self, drain_s: float) -> None:
         """Stop; unfinished runs go on when a worker starts again."""
         DBOS.destroy(workflow_completion_timeout_sec=int(drain_s))
-
-    def _saga(self, half: str, run: str) -> None:
-        drive(HALVES[half], RunId(run), _Workflow(), self._performer)
 
 
 def migrate(url: str) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -18,7 +19,7 @@ _log = structlog.get_logger("burnish.ingest")
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
 _SWITCH_S: Final = 0.0005  # a tenth of Python's: the committer must not wait for the loop's turn
-_HEADER_DEADLINE_MS: Final = 10_000
+_HEADER_DEADLINE_S: Final = 5.0
 _BACKLOG: Final = 1024  # connections that may wait to be accepted
 _DRAIN_S: Final = 35.0  # beyond the deadlines of a body and of a seal
 
@@ -46,6 +47,7 @@ def serve_ingest(
     app: Asgi,
     on_stop: Callable[[], None],
     fail_stop: FailStop | None = None,
+    header_deadline_s: float = _HEADER_DEADLINE_S,
     drain_s: float = _DRAIN_S,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain; to be called in the main thread.
@@ -56,6 +58,7 @@ def serve_ingest(
         app: ASGI, without lifespan.
         on_stop: called once no request is left: seals, ships, closes.
         fail_stop: its error, if it got one, is raised at the end.
+        header_deadline_s: seconds that a client may take for its headers.
         drain_s: seconds that requests under way may take to end.
 
     Raises:
@@ -65,24 +68,33 @@ def serve_ingest(
     sys.setswitchinterval(_SWITCH_S)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(host, port, app, drain_s))
+            _check_free(host, port)
+            server = Server(
+                app,
+                address=host,
+                port=port,
+                interface=Interfaces.ASGINL,
+                backlog=_BACKLOG,
+                websockets=False,
+                log_enabled=False,
+                http1_settings=HTTP1Settings(header_read_timeout=int(header_deadline_s * 1000)),
+            )
+            runner.run(_serve(server, drain_s))
     finally:
         on_stop()
     if fail_stop is not None and fail_stop.error is not None:
         raise fail_stop.error
 
 
-async def _serve(host: str, port: int, app: Asgi, drain_s: float) -> None:
-    server = Server(
-        app,
-        address=host,
-        port=port,
-        interface=Interfaces.ASGINL,
-        backlog=_BACKLOG,
-        websockets=False,
-        log_enabled=False,
-        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_DEADLINE_MS),
-    )
+def _check_free(host: str, port: int) -> None:
+    """Raise OSError if somebody listens: granian would share the port with them, silently."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
+
+
+async def _serve(server: Server, drain_s: float) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -97,7 +109,7 @@ async def _serve(host: str, port: int, app: Asgi, drain_s: float) -> None:
         finish()
         await asyncio.wait({serving}, timeout=drain_s)
     if serving.done():
-        serving.result()  # raises what ended it, such as an address in use
+        serving.result()  # raises what ended it, if anything did
     else:
         _log.warning("ingest.drain_deadline", seconds=drain_s)
         serving.cancel()

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -31,6 +32,30 @@ class Role(Struct, frozen=True, kw_only=True):
     ready_url: str  # answers 200 once the role does its work
     says: str  # what it offers, for people: "predictions   http://127.0.0.1:8402"
     environment: Mapping[str, str] = field(default_factory=dict)  # on top of ours
+
+
+def role_of_ours(
+    name: str,
+    *,
+    data_dir: Path,
+    host: str,
+    port: int,
+    url: str,
+    says: str,
+    environment: Mapping[str, str],
+) -> Role:
+    """Return one of our own roles, run by this interpreter.
+
+    `url` is where this machine reaches it, `environment` the settings as variables.
+    """
+    where = ["--data", str(data_dir), "--host", host, "--port", str(port)]
+    return Role(
+        name=name,
+        command=[sys.executable, "-m", "burnish", name, *where],
+        ready_url=f"{url}/readyz",
+        says=f"{says:<14} {url}",
+        environment=environment,
+    )
 
 
 class RoleProcess:

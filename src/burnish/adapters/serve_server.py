@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -22,6 +23,20 @@ SWITCH_INTERVAL_S: Final = 0.0005  # the loop waits no longer than this for a co
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers: this process has its own order of going down."""
 
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[int], None] | None) -> None:
+        super().__init__(config)
+        self._on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._on_start is not None:
+            self._on_start(self.port)
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on, also if it was told to choose one (0)."""
+        return int(self.servers[0].sockets[0].getsockname()[1])
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
@@ -31,7 +46,13 @@ class ServeServer:
     """The front of one replica. `run` in the main thread also listens to SIGTERM and SIGINT."""
 
     def __init__(
-        self, app: InferenceApp, *, host: str, port: int, drain_seconds: float = DRAIN_S
+        self,
+        app: InferenceApp,
+        *,
+        host: str,
+        port: int,
+        drain_seconds: float = DRAIN_S,
+        on_start: Callable[[int], None] | None = None,
     ) -> None:
         self._app = app
         self._server = _Server(
@@ -49,7 +70,8 @@ class ServeServer:
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=int(drain_seconds),
                 backlog=BACKLOG,
-            )
+            ),
+            on_start,
         )
 
     @property
@@ -60,7 +82,7 @@ class ServeServer:
     @property
     def port(self) -> int:
         """The port that it listens on, also if it was told to choose one (0)."""
-        return int(self._server.servers[0].sockets[0].getsockname()[1])
+        return self._server.port
 
     def run(self) -> None:
         """Serve until stopped, then answer what is in flight."""
@@ -89,9 +111,13 @@ def run_serve(
     on_stop: Callable[[], None],
     *,
     drain_seconds: float = DRAIN_S,
+    on_start: Callable[[int], None] | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, answer what is in flight, then call `on_stop`."""
+    """Serve until SIGTERM or SIGINT, answer what is in flight, then call `on_stop`.
+
+    `on_start` hears the port once it accepts connections (0 lets the system choose one).
+    """
     try:
-        ServeServer(app, host=host, port=port, drain_seconds=drain_seconds).run()
+        ServeServer(app, host=host, port=port, drain_seconds=drain_seconds, on_start=on_start).run()
     finally:
         on_stop()

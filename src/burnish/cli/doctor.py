@@ -74,8 +74,6 @@ def _roles(session: Session) -> Iterator[Check]:
             yield Check(check=name, state="unreachable", detail=str(error), fix=fix)
         else:
             yield Check(check=name, state="ok", detail=f"ready at {url}")
-        finally:
-            client.close()
 
 
 def _credentials(session: Session) -> Check:

@@ -9,7 +9,7 @@ from typing import IO, Annotated, Any, Final
 
 import typer
 
-from burnish.cli.output import plain, table
+from burnish.cli.output import Column, table
 from burnish.cli.session import EXIT_REFUSED, Session, connected
 from burnish.client.api import ApiProblem
 
@@ -18,6 +18,7 @@ app = typer.Typer(no_args_is_help=True, help="Corrections.")
 _BATCH_LINES: Final = 500
 _BATCH_BYTES: Final = 4 * 1024**2  # far below what ingest takes at once
 _TOO_MANY: Final = 429
+_SHORTEST_WAIT_S: Final = 0.1
 _LONGEST_WAIT_S: Final = 60.0
 _FIRST_ERROR: Final = 400
 _STDIN: Final = Path("-")
@@ -109,11 +110,15 @@ def _send_file(session: Session, file: Path) -> None:
         session.out.line({"results": results})
     else:
         if refused:
-            columns = [("LINE", lambda r: r["line"]), ("CODE", lambda r: plain(r["code"]))]
+            columns: list[Column] = [
+                ("LINE", lambda r: r["line"]),
+                ("CODE", lambda r: r["code"]),
+                ("WHY", lambda r: r.get("detail")),
+            ]
             session.out.console.print(table(refused, columns, ""))
         kept = ", which ingest keeps in quarantine" if refused else ""
         accepted = len(results) - len(refused)
-        session.out.console.print(f"{accepted} accepted, {len(refused)} refused{kept}")
+        session.out.text(f"{accepted} accepted, {len(refused)} refused{kept}")
     if refused:
         raise typer.Exit(EXIT_REFUSED)
 
@@ -128,7 +133,8 @@ def _post(session: Session, body: bytes) -> Any:
         except ApiProblem as problem:
             if problem.status != _TOO_MANY:
                 raise
-            wait = min(problem.retry_after or 1.0, _LONGEST_WAIT_S)
+            asked = 1.0 if problem.retry_after is None else problem.retry_after
+            wait = min(max(asked, _SHORTEST_WAIT_S), _LONGEST_WAIT_S)
             session.out.say(f"ingest is full; trying again in {wait:g} s", "dim")
             time.sleep(wait)
         else:

@@ -31,7 +31,7 @@ def follow_run(session: Session, run_id: str) -> dict[str, Any]:
                     session.out.line(run)
             else:
                 for line in news:
-                    session.out.console.print(line, markup=False)
+                    session.out.text(line)
             status.update(_now(run, job))
             if run["state"] in ENDED:
                 return run

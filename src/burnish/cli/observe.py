@@ -1,12 +1,14 @@
 """`burnish predict`, `watch` and `audit`: ask the model, and see what happens."""
 
 import mimetypes
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from burnish.cli.output import facts, moment, plain, safe, table
+from burnish.cli.output import facts, moment, plain, table
 from burnish.cli.session import Session, connected
 from burnish.client.api import path
 
@@ -59,15 +61,14 @@ def watch(
         after=after,
         reconnecting=lambda broken: session.out.say(f"{broken}; trying again", "dim"),
     )
-    for number, event in enumerate(events, start=1):
-        if session.out.as_json:
-            session.out.line(event)
-        else:
-            when, what = moment(event["at"]), safe(f"{event['model']} {event['subject']}")
-            line = f"{when}  {safe(event['type']):<24} {what}  {plain(event['data'])}"
-            session.out.console.print(line, markup=False)
-        if number == limit:
-            return
+    with closing(events):
+        for number, event in enumerate(events, start=1):
+            if session.out.as_json:
+                session.out.line(event)
+            else:
+                session.out.text(_line(event))
+            if number == limit:
+                return
 
 
 @audit_app.command("list")
@@ -93,3 +94,8 @@ def list_audit(
             "Nothing has been changed yet.",
         ),
     )
+
+
+def _line(event: Mapping[str, Any]) -> str:
+    what = f"{event['type']:<24} {event['model']} {event['subject']}"
+    return f"{moment(event['at'])}  {what}  {plain(event['data'])}"

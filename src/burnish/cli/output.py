@@ -34,13 +34,19 @@ class Output:
             self.line(value)
             return
         rendered = render()
-        # A text may hold names from elsewhere: brackets in it are no markup.
-        self.console.print(Text(safe(rendered)) if isinstance(rendered, str) else rendered)
+        if isinstance(rendered, str):
+            self.text(rendered)  # it may hold names from elsewhere: brackets in it are no markup
+        else:
+            self.console.print(rendered)
 
     def line(self, value: Any) -> None:
         """Print one JSON value on a line of its own."""
         sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
         sys.stdout.flush()
+
+    def text(self, text: str) -> None:
+        """Print one line of a result for a person, however long."""
+        self.console.print(safe(text), markup=False, soft_wrap=True)
 
     def say(self, text: str, style: str = "") -> None:
         """Tell a person something beside the result."""

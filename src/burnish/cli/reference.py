@@ -89,7 +89,7 @@ def _is_argument(parameter: Any) -> bool:
 
 def _metavar(parameter: Any) -> str:
     """Return what stands for a parameter's value: `[FILE...]` may be left out or repeated."""
-    name = parameter.metavar or parameter.name.strip("_").upper()
+    name = str(parameter.metavar or parameter.name.strip("_").upper())
     if not _is_argument(parameter):
         return name
     several = "..." if parameter.nargs == -1 and not name.endswith("...") else ""

@@ -85,6 +85,7 @@ class Session:
             worker=found.worker,
         )
         self.token = asked.token or _token_of(self.data)
+        self._clients: list[ApiClient] = []
 
     @functools.cached_property
     def control(self) -> ApiClient:
@@ -102,11 +103,18 @@ class Session:
         return self.client(self.endpoints.serve)
 
     def client(self, url: str, **options: float) -> ApiClient:
-        """Return a client of one role. A URL that is none is a usage error."""
+        """Return a client of one role, closed with the session. A URL that is none: usage error."""
         try:
-            return ApiClient(url, self.token, **options)
+            client = ApiClient(url, self.token, **options)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from error
+        self._clients.append(client)
+        return client
+
+    def close(self) -> None:
+        """Close every connection."""
+        for client in self._clients:
+            client.close()
 
 
 UrlOption = Annotated[str | None, typer.Option(help="URL of control.", rich_help_panel=PANEL)]
@@ -149,7 +157,11 @@ def connected(function: Callable[..., None]) -> Callable[..., None]:
         ).over(root.asked)
         out = Output(as_json=json_ or root.as_json)
         with _failures(out):
-            function(Session(root.surroundings, asked, out), **rest)
+            session = Session(root.surroundings, asked, out)
+            try:
+                function(session, **rest)
+            finally:
+                session.close()
 
     added = list(inspect.signature(run).parameters.values())[:-1]
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in [*own, *added]]

@@ -1,7 +1,7 @@
 """The control API for programs: plain JSON values in, plain JSON values out."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -65,7 +65,7 @@ class ApiClient:
         model: str | None = None,
         after: int | None = None,
         reconnecting: Callable[[Unreachable], None] = lambda _broken: None,
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Generator[dict[str, Any], None, None]:
         """Yield events as they happen, without end; see `live_events`."""
         return live_events(self._connection, model=model, after=after, reconnecting=reconnecting)
 

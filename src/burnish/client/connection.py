@@ -3,7 +3,8 @@
 import http.client
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -99,24 +100,26 @@ class Connection:
             self.close()
             raise Unreachable(self.url, _why(error)) from error
 
-    def open(
-        self, path: str, headers: Mapping[str, str] | None = None, *, timeout: float | None = None
-    ) -> http.client.HTTPResponse:
-        """Begin a GET on a connection of its own and return the response, to be read as it comes.
+    @contextmanager
+    def stream(
+        self, path: str, headers: Mapping[str, str] | None = None, *, timeout: float
+    ) -> Iterator[http.client.HTTPResponse]:
+        """GET on a connection of its own and hand out the response, to be read as it comes.
 
-        Raises ApiProblem and Unreachable as `request` does. The caller closes the response.
+        `timeout` (seconds) bounds each wait for bytes. Raises ApiProblem and Unreachable as
+        `request` does, Unreachable too when the response breaks off while it is read.
         """
-        connection = self._connect(timeout or self._timeout)
+        connection = self._connect(timeout)
         try:
             connection.request("GET", self._prefix + path, headers=self._headers(headers))
-            response = connection.getresponse()
+            with connection.getresponse() as response:
+                if response.status >= _FIRST_ERROR:
+                    raise problem_of(response.status, response.read())
+                yield response
         except (OSError, http.client.HTTPException) as error:
-            connection.close()
             raise Unreachable(self.url, _why(error)) from error
-        if response.status >= _FIRST_ERROR:
-            with response:
-                raise problem_of(response.status, response.read())
-        return response
+        finally:
+            connection.close()
 
     def close(self) -> None:
         """Close the connection; the next request opens another."""

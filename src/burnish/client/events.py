@@ -1,9 +1,8 @@
 """Live events over server-sent events, resumed where they broke off."""
 
-import http.client
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -22,7 +21,7 @@ def live_events(
     after: int | None = None,
     reconnecting: Callable[[Unreachable], None] = lambda _broken: None,
     sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[dict[str, Any]]:
+) -> Generator[dict[str, Any], None, None]:
     """Yield events as they happen, without end, each once and in order.
 
     `after` is the id after which to begin, None for now. When the stream breaks it is opened again
@@ -73,7 +72,7 @@ def parse_stream(lines: Iterator[bytes]) -> Iterator[tuple[int | None, str]]:
 def _stream(
     connection: Connection, model: str | None, last: int | None
 ) -> Iterator[tuple[int | None, dict[str, Any] | None]]:
-    """Yield (last, None) once the stream is open, then each event. Raises as `open` does."""
+    """Yield (last, None) once the stream is open, then each event. Raises as `stream` does."""
     query = {
         name: str(value) for name, value in (("model", model), ("after", last)) if value is not None
     }
@@ -81,10 +80,7 @@ def _stream(
     if last is not None:
         headers["Last-Event-ID"] = str(last)
     path = "/v1/events" + ("?" + urlencode(query) if query else "")
-    with connection.open(path, headers, timeout=SILENCE_S) as response:
+    with connection.stream(path, headers, timeout=SILENCE_S) as response:
         yield last, None
-        try:
-            for event_id, data in parse_stream(iter(response.readline, b"")):
-                yield event_id, json.loads(data)
-        except (OSError, http.client.HTTPException) as error:
-            raise Unreachable(connection.url, error) from error
+        for event_id, data in parse_stream(iter(response.readline, b"")):
+            yield event_id, json.loads(data)

@@ -12,7 +12,7 @@ from burnish.datasets.ports import DatasetUnits
 from burnish.datasets.splits import Ledger
 from burnish.feedback.model import RawRecord
 from burnish.feedback.ports import Parse, RawLog
-from burnish.feedback.service import read
+from burnish.feedback.service import interpret, read
 from burnish.feedback.verdict import Offsets, Verdict
 from burnish.kernel.audit import SYSTEM, Actor
 from burnish.kernel.clock import Clock
@@ -119,7 +119,7 @@ class DatasetService:
                     persisted=persisted.get(shard, 0),
                     asked=end,
                 )
-            said, broken = read(self.raw_log, self.parse, shard, 0, end)
+            said, broken = interpret(self.parse, shard, read(self.raw_log, shard, 0, end))
             verdicts += [verdict for verdict in said if verdict.model == model]
             unreadable += [(shard, raw) for raw in broken]
         return verdicts, unreadable

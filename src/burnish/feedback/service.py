@@ -1,5 +1,8 @@
 """The projection: follows the raw log into a table that triggers and pages can query."""
 
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
 from burnish.feedback.model import RawRecord
 from burnish.feedback.ports import FeedbackUnits, Parse, RawLog
 from burnish.feedback.verdict import Verdict, verdict_of
@@ -25,43 +28,52 @@ def project(raw_log: RawLog, units: FeedbackUnits, parse: Parse) -> list[str]:
         done = unit.feedback.offsets()
     news: set[str] = set()
     for shard, end in sorted(raw_log.end().items()):
-        for first in range(done.get(shard, 0), end, BATCH_RECORDS):
-            last = min(first + BATCH_RECORDS, end)
-            verdicts, _ = read(raw_log, parse, shard, first, last)
+        first = done.get(shard, 0)
+        lines = read(raw_log, shard, first, end)
+        while batch := list(islice(lines, BATCH_RECORDS)):
+            verdicts, _ = interpret(parse, shard, batch)
             try:
                 with units() as unit:
-                    unit.feedback.advance(shard, expected=first, to=last)
-                    news |= unit.feedback.add(verdicts)
+                    unit.feedback.advance(shard, expected=first, to=first + len(batch))
+                    fresh = unit.feedback.add(verdicts)
             except Stale:  # another process projects this shard just now and has the news
                 break
+            news |= fresh
+            first += len(batch)
     return sorted(news)
 
 
-def read(
-    raw_log: RawLog, parse: Parse, shard: str, first: int, end: int
-) -> tuple[list[Verdict], list[RawRecord]]:
-    """Return the verdicts of a range of the raw log, and the lines that no longer parse.
+def read(raw_log: RawLog, shard: str, first: int, end: int) -> Iterator[RawRecord]:
+    """Yield the lines of a range, each of them.
 
-    Raises RawLogGap if a record of the range is missing: what is built on it would not be what
-    its offsets say.
+    Raises RawLogGap where one is missing: what is built on the range would not be what its offsets
+    say.
     """
-    verdicts: list[Verdict] = []
-    unreadable: list[RawRecord] = []
     expected = first
     for raw in raw_log.read(shard, first, end):
         if raw.offset != expected:
             break
+        yield raw
         expected += 1
-        try:
-            verdicts.append(verdict_of(shard, raw, parse(raw)))
-        except InvalidInput:
-            unreadable.append(raw)
     if expected != end:
         raise RawLogGap(
             f"Shard {shard!r} of the raw log has no record at offset {expected}, below {end}:"
-            " check that its objects are in place and that its shipper has caught up.",
+            " check that its objects are in place.",
             shard=shard,
             offset=expected,
             end=end,
         )
+
+
+def interpret(
+    parse: Parse, shard: str, lines: Iterable[RawRecord]
+) -> tuple[list[Verdict], list[RawRecord]]:
+    """Return the verdicts that the lines hold, and the lines that no longer parse."""
+    verdicts: list[Verdict] = []
+    unreadable: list[RawRecord] = []
+    for raw in lines:
+        try:
+            verdicts.append(verdict_of(shard, raw, parse(raw)))
+        except InvalidInput:
+            unreadable.append(raw)
     return verdicts, unreadable

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
@@ -34,12 +33,12 @@ from burnish.kernel.errors import (
     Unauthenticated,
     Unavailable,
 )
+from burnish.kernel.trace import parse_traceparent
 
 _log = structlog.get_logger("burnish.ingest")
 
 ROLES: Final = frozenset({"admin", "reviewer"})  # who may judge
 _BEARER: Final = "bearer "
-_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 _METRICS: Final = "text/plain; version=1.0.0; charset=utf-8"
 _MAX_CONTENT_TYPE: Final = 255
 
@@ -204,5 +203,5 @@ class IngestApp:
         return published
 
     def _trace_id(self, request: Request) -> str:
-        match = _TRACEPARENT.fullmatch(request.header(b"traceparent") or "")
-        return match[1] if match else self._new_trace_id()
+        context = parse_traceparent(request.header(b"traceparent"))
+        return context.trace_id if context else self._new_trace_id()

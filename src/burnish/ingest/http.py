@@ -16,6 +16,7 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 JSON: Final = "application/json"
+_DISCARD_BYTES: Final = 32 << 20  # read beyond a cap, for the answer's sake
 _NO_HEADERS: Final[Sequence[tuple[str, str]]] = ()
 
 
@@ -93,10 +94,11 @@ class Request:
         if encoding not in {None, "identity"}:
             raise Unreadable.of("content-encoding", encoding, "send the body uncompressed")
         declared = self.header(b"content-length")
-        if declared is not None and declared.isdecimal() and int(declared) > cap:
-            raise self._too_large(cap)
+        too_large = declared is not None and declared.isdecimal() and int(declared) > cap
         try:
             async with asyncio.timeout(deadline_s):
+                if too_large and self.header(b"expect") is not None:
+                    raise self._too_large(cap)  # it asked before sending
                 return await self._read(cap)
         except TimeoutError:
             raise TooSlow(f"The body did not arrive within {deadline_s:g} s.") from None
@@ -112,9 +114,16 @@ class Request:
             part = message.get("body", b"")
             size += len(part)
             if size > cap:
-                raise self._too_large(cap)
-            parts.append(part)
+                # Read on a while and forget it: a client that is still sending when the connection
+                # closes never sees our answer.
+                parts.clear()
+                if size > cap + _DISCARD_BYTES:
+                    break
+            else:
+                parts.append(part)
             more = message.get("more_body", False)
+        if size > cap:
+            raise self._too_large(cap)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _too_large(self, cap: int) -> TooLarge:

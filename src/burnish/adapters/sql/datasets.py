@@ -1,11 +1,9 @@
 """Dataset versions in SQL: table `datasets`."""
 
-from typing import Any
-
-import msgspec
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from burnish.adapters.sql.rows import columns, read
 from burnish.adapters.sql.schema import datasets
 from burnish.datasets.model import Dataset, DatasetNotFound
 from burnish.feedback.verdict import Offsets
@@ -21,10 +19,11 @@ class DatasetStore:
 
     def get(self, dataset: DatasetId) -> Dataset:
         """Return one version. Raises DatasetNotFound."""
-        row = self._connection.execute(select(datasets).where(datasets.c.id == dataset)).first()
+        query = select(datasets).where(datasets.c.id == dataset)
+        row = self._connection.execute(query).mappings().one_or_none()
         if row is None:
             raise DatasetNotFound.of("dataset", dataset)
-        return _dataset(row)
+        return read(row, Dataset)
 
     def newest(self, model: str) -> Dataset | None:
         """Return the version of the greatest number, if there is one."""
@@ -53,7 +52,7 @@ class DatasetStore:
             query = (
                 select(datasets).where(datasets.c.model == model).order_by(datasets.c.number.desc())
             )
-        return [_dataset(row) for row in self._connection.execute(query)]
+        return [read(row, Dataset) for row in self._connection.execute(query).mappings()]
 
     def add(self, dataset: Dataset) -> None:
         """Append a version. Raises Stale unless its parent is the newest one of its model."""
@@ -65,10 +64,6 @@ class DatasetStore:
         if (newest.id if newest else None) != dataset.parent:
             raise stale
         try:
-            self._connection.execute(insert(datasets).values(**msgspec.structs.asdict(dataset)))
+            self._connection.execute(insert(datasets).values(columns(dataset)))
         except IntegrityError as error:  # where readers do not hold off writers
             raise stale from error
-
-
-def _dataset(row: Row[Any]) -> Dataset:
-    return msgspec.convert(row._asdict(), Dataset)

@@ -2,13 +2,10 @@
 
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any
 
-import msgspec
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     and_,
     delete,
     insert,
@@ -19,6 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from burnish.adapters.sql.rows import columns, read
 from burnish.adapters.sql.schema import feedback, shards
 from burnish.feedback.verdict import Offsets, Verdict
 from burnish.kernel.errors import Stale
@@ -68,24 +66,25 @@ class FeedbackStore:
         rows = self._connection.execute(
             select(feedback).where(feedback.c.model == model, feedback.c.subject_id.in_(touched))
         )
-        return [_verdict(row) for row in rows]
+        return [read(row, Verdict) for row in rows.mappings()]
 
     def _add(self, chunk: list[Verdict]) -> set[str]:
         identities = {verdict.identity for verdict in chunk}
         identity = tuple_(feedback.c.source, feedback.c.id)
         rows = self._connection.execute(select(feedback).where(identity.in_(identities)))
-        known = {verdict.identity: verdict for verdict in map(_verdict, rows)}
+        present = (read(row, Verdict) for row in rows.mappings())
+        known = {verdict.identity: verdict for verdict in present}
         fresh: dict[tuple[str, str], Verdict] = {}
         for verdict in chunk:
-            present = fresh.get(verdict.identity) or known.get(verdict.identity)
-            if present is None or verdict.precedence < present.precedence:
+            rival = fresh.get(verdict.identity) or known.get(verdict.identity)
+            if rival is None or verdict.precedence < rival.precedence:
                 fresh[verdict.identity] = verdict
         displaced = fresh.keys() & known.keys()
         if displaced:
             self._connection.execute(delete(feedback).where(identity.in_(displaced)))
         if fresh:
             self._connection.execute(
-                insert(feedback), [msgspec.structs.asdict(verdict) for verdict in fresh.values()]
+                insert(feedback), [columns(verdict) for verdict in fresh.values()]
             )
         return {verdict.model for verdict in fresh.values()}
 
@@ -96,7 +95,3 @@ def _beyond(since: Offsets) -> ColumnElement[bool]:
         for shard, offset in since.items()
     )
     return or_(feedback.c.shard.not_in(since), *passed)
-
-
-def _verdict(row: Row[Any]) -> Verdict:
-    return msgspec.convert(row._asdict(), Verdict)

@@ -11,7 +11,8 @@ Value = TypeVar("Value")
 
 def read(row: RowMapping, type_: type[Value]) -> Value:
     """Return the domain value that a row holds."""
-    return msgspec.convert(dict(row), type_)
+    # SQLAlchemy's names are a subclass of `str`, which msgspec takes for no key.
+    return msgspec.convert({str(name): value for name, value in row.items()}, type_)
 
 
 def columns(value: msgspec.Struct) -> dict[str, Any]:

@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, insert, select
+from sqlalchemy import Connection, Select, insert, select
 
+from burnish.adapters.sql.rows import columns, read
 from burnish.adapters.sql.schema import decisions
 from burnish.feedback.verdict import Offsets
 from burnish.kernel.ids import RunId
@@ -32,7 +33,7 @@ class DecisionStore:
         row = {
             "model": policy.name,
             "at": at,
-            **msgspec.structs.asdict(decision),
+            **columns(decision),
             "policy_digest": policy.digest,
             "offsets": offsets,
             "run": run,
@@ -50,16 +51,13 @@ class DecisionStore:
 
     def list(self, model: str, *, limit: int = 100) -> list[DecisionEntry]:
         """Return decisions, newest first."""
-        return [_entry(row) for row in self._connection.execute(_newest(model).limit(limit))]
+        rows = self._connection.execute(_newest(model).limit(limit)).mappings()
+        return [read(row, DecisionEntry) for row in rows]
 
     def _first(self, query: Select[Any]) -> DecisionEntry | None:
-        row = self._connection.execute(query.limit(1)).first()
-        return None if row is None else _entry(row)
+        row = self._connection.execute(query.limit(1)).mappings().one_or_none()
+        return None if row is None else read(row, DecisionEntry)
 
 
 def _newest(model: str) -> Select[Any]:
     return select(decisions).where(decisions.c.model == model).order_by(decisions.c.id.desc())
-
-
-def _entry(row: Row[Any]) -> DecisionEntry:
-    return msgspec.convert(row._asdict(), DecisionEntry)

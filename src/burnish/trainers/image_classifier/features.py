@@ -3,6 +3,7 @@
 import hashlib
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -81,7 +82,8 @@ class FeatureCache:
             partial.write_bytes(hashlib.sha256(body).digest() + body)
             partial.replace(path)
         except OSError:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink()
 
     def _path(self, payload: str) -> Path | None:
         if self._folder is None:

@@ -1,0 +1,3 @@
+"""Fixtures that several rooms' tests share, by plugin."""
+
+pytest_plugins = ["support.control", "support.world"]
