@@ -39,7 +39,9 @@ def plain(**changes: Any) -> FeedbackRecord:
 
 def test_a_plain_record_is_read_with_every_field() -> None:
     prediction = "4.0192a1b2-0000-7000-8000-000000000000"
-    record = plain(reason="a tear", reason_code="tear", selection="random", prediction_id=prediction)
+    record = plain(
+        reason="a tear", reason_code="tear", selection="random", prediction_id=prediction
+    )
     assert record == FeedbackRecord(
         source="app",
         id="r-1",

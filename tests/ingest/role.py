@@ -45,9 +45,7 @@ def main(data: Path, port: int, seal_seconds: float) -> None:
         settings=SpoolSettings(segment=SEGMENT_BYTES),
     )
     metrics.watch(spool.backlog)
-    quarantine = QuarantineSpool(
-        folder / "quarantine", objects, meter=metrics, failed=fail_stop
-    )
+    quarantine = QuarantineSpool(folder / "quarantine", objects, meter=metrics, failed=fail_stop)
     shipper = Shipper(
         spool,
         objects,

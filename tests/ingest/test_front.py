@@ -215,9 +215,7 @@ def test_it_is_not_ready_before_a_directory_is_published(stopped: Any, record: A
     assert stopped.get("/readyz")[0] == 200
 
 
-def test_on_sigterm_it_finishes_its_requests_and_ships_what_it_has(
-    front: Any, record: Any
-) -> None:
+def test_on_sigterm_it_finishes_its_requests_and_ships_what_it_has(front: Any, record: Any) -> None:
     front.post("/v1/feedback", record(1))
     body = json.dumps(record(2)).encode()
     slow = http.client.HTTPConnection("127.0.0.1", front.port, timeout=20)

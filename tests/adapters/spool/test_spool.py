@@ -139,9 +139,7 @@ def test_a_full_disk_refuses_the_group_and_leaves_the_log_whole(
     assert bench.append(incoming(2)) == [Receipt(2, ACCEPTED)]
 
 
-def test_a_sender_that_fails_at_its_answer_concerns_nobody_else(
-    bench: Any, incoming: Make
-) -> None:
+def test_a_sender_that_fails_at_its_answer_concerns_nobody_else(bench: Any, incoming: Make) -> None:
     def gone(_answer: object) -> None:
         raise RuntimeError("the client has left")
 
@@ -248,9 +246,7 @@ def test_a_missing_segment_is_damage(make_bench: Make, tmp_path: Path, incoming:
     bench.open()
 
 
-def test_a_spool_on_a_new_disk_goes_on_where_the_raw_log_ends(
-    bench: Any, incoming: Make
-) -> None:
+def test_a_spool_on_a_new_disk_goes_on_where_the_raw_log_ends(bench: Any, incoming: Make) -> None:
     bench.append(incoming(1), incoming(2))
     bench.ship()
     bench.close()
