@@ -14,6 +14,11 @@ from burnish.kernel.trace import TraceContext, format_traceparent, parse_tracepa
 
 _SPAN_BYTES = 8
 
+# Without local variables: they hold secrets.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+
 
 def configure_logging(role: str, level: str = "info", stream: TextIO | None = None) -> None:
     """Send every log line of this process, our own and the libraries', to a stream as JSON.
@@ -44,7 +49,7 @@ def configure_logging(role: str, level: str = "info", stream: TextIO | None = No
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.dict_tracebacks,
+                _TRACEBACKS,
                 structlog.processors.JSONRenderer(default=str, ensure_ascii=False),
             ],
         )

@@ -77,7 +77,9 @@ def build(control: Control) -> Litestar:
             healthz,
             readyz,
             metrics,
-            *ROUTES,
+            # In routers: the framework registers two methods of one path twice if they come singly,
+            # and a handler that runs in a thread breaks by that.
+            Router("", route_handlers=list(ROUTES)),
             Router(
                 "", route_handlers=list(UNLIMITED), request_max_body_size=None, tags=["objects"]
             ),
@@ -92,8 +94,8 @@ def build(control: Control) -> Litestar:
         openapi_config=OpenAPIConfig(
             title="Burnish control plane",
             version=__version__,
-            path="/v1/openapi",
             render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+            openapi_router=Router("/v1", route_handlers=[], opt=OPEN),
         ),
         request_max_body_size=control.max_payload_bytes,
         logging_config=None,

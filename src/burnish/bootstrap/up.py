@@ -1,41 +1,53 @@
 """`burnish up`: all four roles on this machine, each its own process, supervised."""
 
 import sys
+from typing import Final
 
 from burnish import config
-from burnish.adapters.role_process import Role
+from burnish.adapters.role_process import Role, role_of_ours
 from burnish.adapters.secrets import TOKEN_FILE, ensure_secrets
-from burnish.adapters.supervisor import supervise
+from burnish.adapters.supervisor import Pace, supervise
 from burnish.settings import Settings
+
+GRACE_S: Final = 5.0  # beyond a role's own deadline, before it is killed
 
 
 def run(settings: Settings) -> int:
     """Run everything until SIGTERM or Ctrl-C; return the exit code."""
     secrets = ensure_secrets(settings.data)
     if secrets.token_is_new:
-        _say("Administrator's token, shown this once; it is kept in the file beside:")
+        _say("The administrator's token, shown this once and kept in the file beside it:")
         _say(f"  {secrets.admin_token}   {settings.data / TOKEN_FILE}")
-    return supervise(_roles(settings), settings.data, say=_say)
+    process = settings.process
+    pace = Pace(ready=process.ready_seconds, drain=process.drain_seconds + GRACE_S)
+    return supervise(_roles(settings), settings.data, say=_say, pace=pace)
 
 
 def _roles(settings: Settings) -> list[Role]:
-    environment = config.environment(settings)
-    worker = f"http://{config.reachable(settings.worker.host)}:{settings.worker.port}"
-    says = {
-        "control": (settings.control.url, "API and live events"),
-        "ingest": (settings.ingest.url, "feedback"),
-        "worker": (worker, "health and metrics only"),
-        "serve": (settings.serve.url, "predictions"),
+    """Return the roles in the order in which they drain: who depends on others goes first."""
+    worker, ingest, control, serve = (
+        settings.worker,
+        settings.ingest,
+        settings.control,
+        settings.serve,
+    )
+    places = {
+        "worker": (worker.host, worker.port, "health only"),
+        "ingest": (ingest.host, ingest.port, "feedback"),
+        "control": (control.host, control.port, "API and events"),
+        "serve": (serve.host, serve.port, "predictions"),
     }
     return [
-        Role(
-            name=name,
-            command=[sys.executable, "-m", "burnish", name, "--data", str(settings.data)],
-            ready_url=f"{url}/readyz",
-            says=f"{url}   {what}",
-            environment=environment,
+        role_of_ours(
+            name,
+            data_dir=settings.data,
+            host=host,
+            port=port,
+            url=f"http://{config.reachable(host)}:{port}",
+            says=says,
+            environment=config.environment(settings),
         )
-        for name, (url, what) in says.items()
+        for name, (host, port, says) in places.items()
     ]
 
 
