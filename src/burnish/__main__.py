@@ -118,7 +118,7 @@ def _reference() -> None:
 
 def _run(role: str, settings: Settings) -> None:
     """Hand over to a part of `bootstrap`, which returns an exit code or nothing."""
-    raise typer.Exit(getattr(_load(f"burnish.bootstrap.{role}"), "run")(settings) or 0)
+    raise typer.Exit(_load(f"burnish.bootstrap.{role}").run(settings) or 0)
 
 
 def _load(module: str) -> Any:

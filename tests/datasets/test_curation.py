@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from burnish.datasets.curation import Curated, curate, locate
+from burnish.datasets.curation import Curated, Exam, curate, locate
 from burnish.datasets.model import Reason
 from burnish.feedback.model import Selection
 from burnish.feedback.prediction import Prediction
@@ -168,6 +168,34 @@ def test_a_last_word_whose_input_is_gone_does_not_fall_back_on_a_label_that_it_o
     result = curated(verdict("a", "good", 0), gone)
     assert labels(result) == {}
     assert reasons(result) == {0: Reason.SUPERSEDED, 1: Reason.PAYLOAD_MISSING}
+
+
+def test_nobody_else_is_heard_on_a_subject_of_the_holdout_source() -> None:
+    said = [verdict("a", "good", 0, source="gold"), verdict("a", "defect", 1, actor="lee")]
+    result = curated(*said, exam=Exam.of(said, "gold"))
+    assert labels(result) == {"a": "good"}
+    assert reasons(result) == {1: Reason.HELD_OUT}
+
+
+def test_nobody_else_is_heard_on_a_photo_of_the_holdout_source() -> None:
+    photo = f"burnish:{digest(b'photo')}"
+    said = [
+        verdict("z", "good", 0, payload=photo, source="gold"),
+        verdict("a", "defect", 1, payload=photo),
+        verdict("b", "good", 2, payload=photo),
+    ]
+    result = curated(*said, exam=Exam.of(said, "gold"))
+    assert labels(result) == {"z": "good"}
+    assert reasons(result) == {1: Reason.CONTRADICTION, 2: Reason.NEAR_DUPLICATE}
+
+
+def test_a_holdout_source_that_disagrees_with_itself_holds_nothing_out() -> None:
+    photo = f"burnish:{digest(b'photo')}"
+    said = [
+        verdict("y", "good", 0, payload=photo, source="gold"),
+        verdict("z", "defect", 1, payload=photo, source="gold"),
+    ]
+    assert labels(curated(*said, exam=Exam.of(said, "gold"))) == {}
 
 
 def prediction(id_: str, model: str, payload_sha256: str | None) -> Prediction:

@@ -168,3 +168,8 @@ def _stopped(tmp_path: Path) -> Iterator[Front]:
 def _front(stopped: Front) -> Front:
     stopped.start()
     return stopped
+
+
+@pytest.fixture(name="record")
+def _record() -> Any:
+    return record

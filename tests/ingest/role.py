@@ -11,7 +11,7 @@ from burnish.adapters.ingest_metrics import IngestMetrics
 from burnish.adapters.ingest_server import FailStop, serve_ingest
 from burnish.adapters.objects import LocalObjects
 from burnish.adapters.raw_log import RawLogReader
-from burnish.adapters.spool.log import Spool
+from burnish.adapters.spool.log import Spool, SpoolSettings
 from burnish.adapters.spool.quarantine import QuarantineSpool
 from burnish.adapters.spool.shipper import Shipper, ShipperSettings
 from burnish.adapters.sql.engine import make_engine
@@ -22,6 +22,7 @@ from burnish.ingest.app import IngestApp
 
 SECRET = b"s" * 32
 SHARD = "0"
+SEGMENT_BYTES = 1000  # a few records: every test rotates
 DRAIN = timedelta(seconds=10)
 
 
@@ -41,11 +42,10 @@ def main(data: Path, port: int, seal_seconds: float) -> None:
         clock=utc_now,
         meter=metrics,
         failed=fail_stop,
+        settings=SpoolSettings(segment=SEGMENT_BYTES),
     )
     metrics.watch(spool.backlog)
-    quarantine = QuarantineSpool(
-        folder / "quarantine", objects, meter=metrics, failed=fail_stop
-    )
+    quarantine = QuarantineSpool(folder / "quarantine", objects, meter=metrics, failed=fail_stop)
     shipper = Shipper(
         spool,
         objects,
@@ -70,7 +70,14 @@ def main(data: Path, port: int, seal_seconds: float) -> None:
         clock=utc_now,
         new_trace_id=new_trace_id,
     )
-    serve_ingest(host="127.0.0.1", port=port, app=app, on_stop=on_stop, fail_stop=fail_stop)
+    serve_ingest(
+        host="127.0.0.1",
+        port=port,
+        app=app,
+        on_stop=on_stop,
+        fail_stop=fail_stop,
+        header_deadline_s=1.0,
+    )
 
 
 if __name__ == "__main__":

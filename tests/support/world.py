@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from msgspec import structs
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 
 from burnish.adapters.objects import LocalObjects
 from burnish.adapters.raw_log import RawLogReader, encode, object_key
@@ -56,6 +56,7 @@ class World:
         self.now = NOON
         self.durable = Engine()
         self.engine = make_engine(f"sqlite:///{folder / 'burnish.db'}")
+        event.listen(self.engine, "connect", _unsynced)
         metadata.create_all(self.engine)
         self.objects = LocalObjects(
             folder / "objects", base_url="http://here", secret=b"s" * 32, clock=lambda: self.now
@@ -130,6 +131,10 @@ class World:
         self, policy: ModelPolicy, *, operator: str | None = None, after: timedelta = timedelta(0)
     ) -> DecisionEntry:
         return consider(self.unit, policy, now=NOON + after, operator=operator)
+
+
+def _unsynced(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA synchronous=OFF")  # no test here cuts the power
 
 
 def body(record: FeedbackRecord) -> str:

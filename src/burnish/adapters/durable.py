@@ -88,7 +88,6 @@ class DbosEngine:
         def saga(half: str, run: str) -> None:
             drive(HALVES[half], RunId(run), _Workflow(), performer)
 
-
     def launch(self) -> None:
         """Begin to work, first of all on what a crash left unfinished."""
         DBOS.launch()

@@ -7,17 +7,31 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final, Protocol
 
 import uvicorn
 import uvloop
-
-from burnish.inference.app import InferenceApp
 
 KEEP_ALIVE_S: Final = 75  # an idle connection lives as long as common proxies hold theirs
 DRAIN_S: Final = 20.0  # for requests in flight to be answered
 BACKLOG: Final = 2048
 SWITCH_INTERVAL_S: Final = 0.0005  # the loop waits no longer than this for a computing thread
+
+
+class Front(Protocol):
+    """The ASGI application of a replica, which knows how to go down."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request."""
+        ...
+
+    def drain(self) -> None:
+        """Say from now on that this replica should get no more requests."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything, once no request is left."""
+        ...
 
 
 class _Server(uvicorn.Server):
@@ -47,7 +61,7 @@ class ServeServer:
 
     def __init__(
         self,
-        app: InferenceApp,
+        app: Front,
         *,
         host: str,
         port: int,
@@ -105,7 +119,7 @@ class ServeServer:
 
 
 def run_serve(
-    app: InferenceApp,
+    app: Front,
     host: str,
     port: int,
     on_stop: Callable[[], None],

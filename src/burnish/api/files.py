@@ -60,6 +60,7 @@ async def put_object(
     request: Request[Any, Any, State],
     state: State,
     key: str,
+    *,
     method: Method,
     expires: int,
     signature: str,

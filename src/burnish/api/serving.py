@@ -58,7 +58,7 @@ def put_replica(
             Replica(
                 id=replica_id,
                 url=data.url,
-                report={"models": data.models},
+                models=data.models,
                 seen_at=control.clock(),
             )
         )

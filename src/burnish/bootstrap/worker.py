@@ -168,7 +168,7 @@ class Worker:
         while not self._stop.is_set():
             try:
                 look()
-            except Exception:
+            except Exception:  # noqa: BLE001  the next look may go well
                 _log.exception("look failed", what=name)
             self._stop.wait(seconds)
 

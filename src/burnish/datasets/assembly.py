@@ -1,11 +1,11 @@
 """Assembly: from lines of the raw log to the rows of a version; pure, and blind to their order."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from msgspec import Struct
 
 from burnish.datasets.checks import check
-from burnish.datasets.curation import curate, locate
+from burnish.datasets.curation import Exam, curate, locate
 from burnish.datasets.manifest import rows_digest
 from burnish.datasets.model import Fate, Reason, Row
 from burnish.datasets.splits import Ledger, divide
@@ -22,13 +22,6 @@ class Assembled(Struct, frozen=True, kw_only=True):
     fates: list[Fate]  # by shard and offset
     ledger: Ledger
     digest: str
-
-
-def reserved(verdicts: Iterable[Verdict], holdout_source: str) -> frozenset[str]:
-    """Return the subjects that can only be held out: those that `holdout_source` speaks of."""
-    if not holdout_source:
-        return frozenset()
-    return frozenset(verdict.subject_id for verdict in verdicts if verdict.source == holdout_source)
 
 
 def assemble(
@@ -53,14 +46,15 @@ def assemble(
     Raises LabelOutsideSet, ClassTooSmall, EmptySplit.
     """
     ledger = parent.under(policy.dataset)
-    only_held = reserved(verdicts, policy.dataset.holdout_source)
+    exam = Exam.of(verdicts, policy.dataset.holdout_source)
     curated = curate(
         verdicts,
         locate(verdicts, predictions, gone=gone),
-        held=ledger.held_subjects | only_held,
-        rank=ledger.rank(only_held),
+        held=ledger.held_subjects,
+        exam=exam,
+        rank=ledger.rank(exam.subjects),
     )
-    divided = divide(curated.examples, policy, ledger, reserved=only_held)
+    divided = divide(curated.examples, policy, ledger, reserved=exam.subjects)
     left_out = curated.left_out | divided.left_out
     check(divided.rows, policy, left_out.values())
     splits = {row.subject: row.split for row in divided.rows}

@@ -6,6 +6,7 @@ Datasets are built by it and triggers count by it, so that the two agree.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Final
 
 from msgspec import Struct
 
@@ -18,6 +19,24 @@ from burnish.kernel.digest import PREFIX, hexadecimal
 OWN_STORE = "burnish:"  # payload URIs of our own object store: burnish:sha256:<hex>
 
 Inputs = Mapping[Place, str | Reason]  # the digest of what a verdict judges, or why there is none
+
+
+class Exam(Struct, frozen=True, kw_only=True):
+    """A holdout that somebody made on purpose, and that no other source can change."""
+
+    source: str
+    subjects: frozenset[str]
+
+    @classmethod
+    def of(cls, verdicts: Iterable[Verdict], source: str) -> "Exam":
+        """Return the exam of a source among a model's verdicts; no source, no exam."""
+        if not source:
+            return NO_EXAM
+        spoken = (verdict.subject_id for verdict in verdicts if verdict.source == source)
+        return cls(source=source, subjects=frozenset(spoken))
+
+
+NO_EXAM: Final = Exam(source="", subjects=frozenset())
 
 
 class Curated(Struct, frozen=True, kw_only=True):
@@ -50,6 +69,7 @@ def curate(
     inputs: Inputs,
     *,
     held: Collection[str] = frozenset(),
+    exam: Exam = NO_EXAM,
     rank: Callable[[str], int] = lambda _: 0,
 ) -> Curated:
     """Choose the verdict that counts for each subject and each content.
@@ -58,6 +78,8 @@ def curate(
         verdicts: those of one model.
         inputs: what `locate` says of each.
         held: subjects that are held out: on them, verdicts that uncertainty asked for do not count.
+        exam: the subjects of the policy's `holdout_source`: on them, and on content that they show,
+            nobody else is heard.
         rank: of subjects that show the same content, one of the lowest rank stands for it.
     """
     left_out: dict[Place, Reason] = {}
@@ -66,7 +88,11 @@ def curate(
         found = inputs[verdict.place]
         if found in {Reason.PREDICTION_UNKNOWN, Reason.PREDICTION_FOREIGN}:
             left_out[verdict.place] = Reason(found)  # no valid record: it overrules nobody
-        elif verdict.subject_id in held and verdict.selection is Selection.UNCERTAINTY:
+        elif verdict.subject_id in exam.subjects and verdict.source != exam.source:
+            left_out[verdict.place] = Reason.HELD_OUT
+        elif (
+            verdict.subject_id in held or verdict.subject_id in exam.subjects
+        ) and verdict.selection is Selection.UNCERTAINTY:
             left_out[verdict.place] = Reason.UNCERTAIN_IN_HOLDOUT
         else:
             subjects[verdict.subject_id].append(verdict)
@@ -81,7 +107,7 @@ def curate(
         else:
             uncertain = any(verdict.selection is Selection.UNCERTAINTY for verdict in said)
             examples.append(Example(verdict=winner, payload_sha256=found, uncertain=uncertain))
-    kept = _one_per_content(examples, rank, left_out)
+    kept = _one_per_content(examples, exam, rank, left_out)
     return Curated(examples=sorted(kept, key=lambda kept: kept.subject), left_out=left_out)
 
 
@@ -138,21 +164,38 @@ def _last_word(said: list[Verdict], left_out: dict[Place, Reason]) -> Verdict | 
 
 
 def _one_per_content(
-    examples: list[Example], rank: Callable[[str], int], left_out: dict[Place, Reason]
+    examples: list[Example],
+    exam: Exam,
+    rank: Callable[[str], int],
+    left_out: dict[Place, Reason],
 ) -> Iterable[Example]:
-    """Of subjects with the same bytes, one counts if all agree on the label, else none."""
+    """Of subjects with the same bytes, one counts if all agree on the label, else none.
+
+    Where some disagree with an exam that agrees with itself, the exam is right.
+    """
     contents: defaultdict[str, list[Example]] = defaultdict(list)
     for example in examples:
         contents[example.payload_sha256].append(example)
     for group in contents.values():
         group.sort(key=lambda example: (rank(example.subject), example.subject))
-        if len({example.verdict.final for example in group}) > 1:
+        agreed = group
+        if _disagree(agreed):
+            agreed = [example for example in group if example.subject in exam.subjects]
+        if not agreed or _disagree(agreed):
             left_out.update((example.verdict.place, Reason.CONTRADICTION) for example in group)
             continue
-        first, *others = group
-        left_out.update((other.verdict.place, Reason.NEAR_DUPLICATE) for other in others)
+        first = agreed[0]
+        for other in group:
+            if other.verdict.final != first.verdict.final:
+                left_out[other.verdict.place] = Reason.CONTRADICTION
+            elif other is not first:
+                left_out[other.verdict.place] = Reason.NEAR_DUPLICATE
         yield Example(
             verdict=first.verdict,
             payload_sha256=first.payload_sha256,
             uncertain=any(example.uncertain for example in group),
         )
+
+
+def _disagree(examples: Iterable[Example]) -> bool:
+    return len({example.verdict.final for example in examples}) > 1

@@ -84,7 +84,7 @@ class Reason(StrEnum):
     PAYLOAD_MISSING = "payload_missing"  # nothing says what was judged, or its bytes are gone
     PAYLOAD_NOT_STORED = "payload_not_stored"  # the input lies elsewhere than in our own store
     UNCERTAIN_IN_HOLDOUT = "uncertain_in_holdout"  # chosen by uncertainty, on a held-out subject
-    HELD_OUT = "held_out"  # its content is held out under another subject: must not train
+    HELD_OUT = "held_out"  # its subject or content is held out, on another record's word
     TRAINED_BEFORE = "trained_before"  # would be held out, but it or its content has trained
     UNREADABLE = "unreadable"  # the line breaks the schema that it names
 

@@ -43,6 +43,7 @@ class Platform:
         variables = [f"{name}={value}" for name, value in config.environment(self.settings).items()]
         python = [sys.executable, "-m"]
         bound = [*python, "burnish.adapters.process", str(os.getpid())]
+        self._log.touch(mode=0o600)  # `up` prints the administrator's token, once
         with self._log.open("wb") as log:
             # A session of its own: Ctrl-C reaches the demo only, which then stops us in order.
             self._process = subprocess.Popen(  # noqa: S603

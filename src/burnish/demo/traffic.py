@@ -12,7 +12,7 @@ from burnish.client.retrying import ONCE, Http, Response, Unreachable
 from burnish.demo.album import DemoError, Photo
 from burnish.demo.answers import NO_ANSWER, Answer
 
-RATE: Final = 15.0  # requests a second; leaves most of two cores to the loop
+RATE: Final = 20.0  # requests a second; leaves most of two cores to the loop
 CALLERS: Final = 8  # threads; a stall of half a second still meets a free one
 
 

@@ -69,7 +69,7 @@ class Replica(Struct, frozen=True, kw_only=True):
 
     id: str
     url: str
-    report: dict[str, Any]
+    models: dict[str, Any]  # per model: what it serves, has loaded, could not load, has swapped
     seen_at: datetime
 
 

@@ -2,8 +2,7 @@
 
 from datetime import datetime
 
-from burnish.datasets.assembly import reserved
-from burnish.datasets.curation import curate, locate
+from burnish.datasets.curation import Exam, curate, locate
 from burnish.datasets.splits import Ledger
 from burnish.feedback.verdict import Offsets
 from burnish.kernel.audit import SYSTEM, Actor
@@ -69,9 +68,13 @@ def count_effective(unit: TriggerUnit, policy: ModelPolicy, since: Offsets) -> i
     verdicts = unit.feedback.on_touched_subjects(policy.name, since)
     named = {verdict.prediction_id for verdict in verdicts if verdict.payload is None}
     predictions = unit.predictions.lookup({name for name in named if name is not None})
-    held = reserved(verdicts, policy.dataset.holdout_source)
-    curated = curate(verdicts, locate(verdicts, predictions), held=held, rank=Ledger().rank(held))
+    exam = Exam.of(verdicts, policy.dataset.holdout_source)
+    curated = curate(
+        verdicts, locate(verdicts, predictions), exam=exam, rank=Ledger().rank(exam.subjects)
+    )
     return sum(
-        example.verdict.corrected and example.verdict.beyond(since) and example.subject not in held
+        example.verdict.corrected
+        and example.verdict.beyond(since)
+        and example.subject not in exam.subjects
         for example in curated.examples
     )

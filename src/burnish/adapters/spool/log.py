@@ -1,5 +1,6 @@
 """The spool: accepted records on local disk, durable before anyone hears so."""
 
+import contextlib
 import fcntl
 import os
 import time
@@ -96,24 +97,22 @@ class Spool:
         settings = settings or SpoolSettings()
         self.folder = folder
         self._shard, self._clock, self._meter = shard, clock, meter
-        self._lock = _take_lock(folder)
         self._state = folder / "persisted.json"
-        listed = history.end().get(shard, 0)
-        self._persisted = max(self._read_state(), listed)
-        self._segments = Segments(
-            folder / "segments", start=self._persisted, segment_bytes=settings.segment
-        )
-        if self._segments.first > self._persisted:
-            raise SpoolDamaged(
-                f"{folder} begins at offset {self._segments.first}, but the raw log ends at "
-                f"{self._persisted}: what lay between is missing.",
-                path=str(folder),
-            )
         self._identities = Identities()
         self.backlog = Backlog(
             high=settings.high_water, low=settings.low_water, queue=settings.queue
         )
-        self._rebuild(history, listed)
+        with contextlib.ExitStack() as undo:
+            self._lock = _take_lock(folder)
+            undo.callback(os.close, self._lock)
+            listed = history.end().get(shard, 0)
+            self._persisted = max(self._read_state(), listed)
+            self._segments = Segments(
+                folder / "segments", start=self._persisted, segment_bytes=settings.segment
+            )
+            undo.callback(self._segments.close)
+            self._rebuild(history, listed)
+            undo.pop_all()  # from here on it is open, for `close` to undo
         self._group = GroupCommit[_Append]("spool-committer", self._commit, failed=failed)
 
     @property
@@ -213,6 +212,12 @@ class Spool:
             self.backlog.settle(job.size)
 
     def _rebuild(self, history: RawLog, listed: int) -> None:
+        if self._segments.first > self._persisted:
+            raise SpoolDamaged(
+                f"{self.folder} begins at offset {self._segments.first}, but the raw log ends at "
+                f"{self._persisted}: what lay between is missing.",
+                path=str(self.folder),
+            )
         self.backlog.start(persisted=self._persisted)
         for record in history.read(self._shard, 0, listed):
             self._identities.add(

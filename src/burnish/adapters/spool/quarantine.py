@@ -25,6 +25,7 @@ from burnish.kernel.objects import Objects
 _log = structlog.get_logger("burnish.quarantine")
 
 _LOOK_S: Final = 0.5
+_LAST_STEP_S: Final = 5.0  # for the upload under way when the deadline has passed
 _NAME_DIGITS: Final = 32  # of the content's digest: enough to be the only one of its name
 _CAP_BYTES: Final = 256 << 20  # waiting for upload; beyond it, 429
 _RETRY_S: Final = 10
@@ -93,7 +94,7 @@ class QuarantineSpool:
         self._wake.set()
         self._uploader.join(deadline_s)
         self._stop.set()
-        self._uploader.join(_LOOK_S)
+        self._uploader.join(_LAST_STEP_S)
 
     def _commit(self, jobs: list[_Keep]) -> None:
         files: defaultdict[tuple[str, str], list[bytes]] = defaultdict(list)
@@ -122,6 +123,7 @@ class QuarantineSpool:
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
+                draining = self._draining.is_set()  # before the look that it makes the last
                 pending = self._pending()
                 for path in pending:
                     retry_forever(
@@ -131,7 +133,7 @@ class QuarantineSpool:
                         first_s=self._retry_first_s,
                     )
                 if not pending:
-                    if self._draining.is_set():
+                    if draining:
                         return
                     self._wake.wait(_LOOK_S)
                     self._wake.clear()

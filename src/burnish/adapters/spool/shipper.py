@@ -24,6 +24,7 @@ Result = TypeVar("Result")
 _log = structlog.get_logger("burnish.shipper")
 
 _LOOK_S: Final = 0.25  # how often it looks whether something is due
+_LAST_STEP_S: Final = 5.0  # for the step under way when the deadline has passed
 
 
 class ShipperSettings(Struct, frozen=True, kw_only=True):
@@ -88,14 +89,15 @@ class Shipper:
         self._wake.set()
         self._thread.join(deadline_s)
         self._stop.set()
-        self._thread.join(_LOOK_S)
+        self._thread.join(_LAST_STEP_S)
         return self._spool.persisted_offset >= self._spool.end
 
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
                 self._answer()
-                if not self._retrying(self._step) and self._draining.is_set():
+                draining = self._draining.is_set()  # first: a step may have looked before it was
+                if not self._retrying(self._step) and draining:
                     return
         except Stopped:
             _log.info("shipper.stopped", persisted=self._spool.persisted_offset)

@@ -288,7 +288,7 @@ replicas = Table(
     metadata,
     Column("id", String(63), primary_key=True),
     Column("url", String(255), nullable=False),
-    Column("report", JSON, nullable=False),
+    Column("models", JSON, nullable=False),
     Column("seen_at", _Time, nullable=False),
 )
 

@@ -110,7 +110,7 @@ class ReleaseStep:
     def _is_warm(self, release: Release) -> bool:
         waiting = []
         for replica in self._live():
-            said = replica.report.get("models", {}).get(release.model, {})
+            said = replica.models.get(release.model, {})
             if release.id in said.get("failed", {}):
                 raise ReleaseRefused(
                     f"Replica {replica.id} cannot load it: {said['failed'][release.id]}",
@@ -125,7 +125,7 @@ class ReleaseStep:
     def _is_followed(self, release: Release) -> bool:
         waiting = []
         for replica in self._live():
-            said = replica.report.get("models", {}).get(release.model, {})
+            said = replica.models.get(release.model, {})
             serving = said.get("serving") or {}
             if serving.get("generation", 0) < (release.generation or 0):
                 waiting.append(replica.id)

@@ -227,7 +227,7 @@ def upgrade() -> None:
         "replicas",
         sa.Column("id", sa.String(length=63), nullable=False),
         sa.Column("url", sa.String(length=255), nullable=False),
-        sa.Column("report", sa.JSON(), nullable=False),
+        sa.Column("models", sa.JSON(), nullable=False),
         sa.Column("seen_at", Moment(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_replicas")),
     )

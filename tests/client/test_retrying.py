@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from burnish.client.http import ONCE, Http, Retry, Unreachable
+from burnish.client.retrying import ONCE, Http, Retry, Unreachable
 
 
 class Time:
