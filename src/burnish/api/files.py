@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from litestar import Request, Response, get, post, put
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from msgspec import Struct
 
 from burnish.api.auth import OPEN
@@ -14,7 +14,7 @@ from burnish.kernel.digest import digest
 from burnish.kernel.errors import InvalidInput
 from burnish.kernel.objects import payload_key
 
-Method = Annotated[str, Parameter(query="method")]
+Method = Annotated[str, QueryParameter(name="method")]
 
 
 class TooLarge(InvalidInput):

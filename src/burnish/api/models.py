@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, get, post, put
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 from msgspec import Struct
 
 from burnish.api.auth import actor_of
@@ -20,7 +20,7 @@ from burnish.models.service import apply_policy
 from burnish.pipeline.model import Run, RunState
 from burnish.triggers.model import DecisionEntry
 
-IfMatch = Annotated[str | None, Parameter(header="If-Match", required=False)]
+IfMatch = Annotated[str | None, HeaderParameter(name="If-Match", required=False)]
 
 
 class ActiveRelease(Struct, kw_only=True):

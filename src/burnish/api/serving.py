@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from litestar import Request, Response, get, put
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 
 from burnish.api.auth import REPLICA
 from burnish.api.control import Control
@@ -30,7 +30,9 @@ class ReplicaReport(msgspec.Struct, kw_only=True):
 async def get_serving(
     state: State,
     wait: float = 0,
-    if_none_match: Annotated[str | None, Parameter(header="If-None-Match", required=False)] = None,
+    if_none_match: Annotated[
+        str | None, HeaderParameter(name="If-None-Match", required=False)
+    ] = None,
 ) -> Response[Assignments | None]:
     """Tell what to serve; with If-None-Match, as soon as it is news or after `wait` seconds."""
     control: Control = state.control
@@ -41,7 +43,7 @@ async def get_serving(
         tag = f'"{digest(canonical(document))[-16:]}"'
         if tag != if_none_match:
             return Response(document, headers={"ETag": tag})
-        if loop.time() >= deadline:
+        if loop.time() >= deadline or control.draining():
             return Response(None, status_code=304, headers={"ETag": tag})
         await asyncio.sleep(LOOK_S)
 

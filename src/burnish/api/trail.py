@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import msgspec
 from litestar import get
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 from litestar.response import ServerSentEvent
 from litestar.response.sse import ServerSentEventMessage
 
@@ -26,7 +26,9 @@ def stream_events(
     state: State,
     model: str | None = None,
     after: int | None = None,
-    last_event_id: Annotated[str | None, Parameter(header="Last-Event-ID", required=False)] = None,
+    last_event_id: Annotated[
+        str | None, HeaderParameter(name="Last-Event-ID", required=False)
+    ] = None,
 ) -> ServerSentEvent:
     """Stream events as they happen; after `Last-Event-ID` or `after`, else from now on."""
     control: Control = state.control
@@ -51,7 +53,7 @@ async def _messages(
 ) -> AsyncIterator[ServerSentEventMessage]:
     loop = asyncio.get_running_loop()
     spoken = loop.time()
-    while True:
+    while not control.draining():
         events = await asyncio.to_thread(_events, control, after)
         for event in events:
             after = event.id

@@ -55,6 +55,7 @@ def run(settings: Settings) -> None:
     """Serve the API until SIGTERM."""
     house = House.open(settings, "control")
     launcher = SubprocessLauncher(settings.data / "jobs", settings.data / "cache")
+    server: uvicorn.Server | None = None
     control = Control(
         units=house.unit,
         views=house.view,
@@ -65,6 +66,7 @@ def run(settings: Settings) -> None:
         tokens=house.tokens,
         admin_token_sha256=house.admin_token_sha256,
         job_log=launcher.log,
+        draining=lambda: server is not None and server.should_exit,
         clock=utc_now,
         ids=new_id,
         registry=house.registry,
