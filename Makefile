@@ -19,7 +19,6 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 LOCKED := $(PIP) install --require-hashes --no-deps
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header
-SOURCES := src tests benchmarks migrations
 
 .PHONY: help
 help:  ## List what can be made
