@@ -31,9 +31,9 @@ from burnish.inference.plane import DataPlane
 from burnish.inference.recent import RecentRing
 from burnish.kernel.digest import digest
 from burnish.kernel.objects import Objects
+from burnish.releases.assignment import ArtifactRef, Assigned, Assignment, ModelAssignment
 from burnish.serving.follower import Follower
 from burnish.serving.loader import Loader, prepare
-from burnish.serving.model import ArtifactRef, Assigned, Assignment, ModelAssignment
 from burnish.serving.router import Router
 
 LABELS = ("a", "b")

@@ -20,8 +20,8 @@ import structlog
 
 from burnish.adapters.artifact_cache import ArtifactCache
 from burnish.adapters.files import write_durably
+from burnish.releases.assignment import Assignment
 from burnish.serving.follower import Follower
-from burnish.serving.model import Assignment
 
 WAIT_S: Final = 20  # how long the control plane may hold a poll open
 SLACK_S: Final = 10  # how much longer we wait for it to answer

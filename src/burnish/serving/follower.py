@@ -15,11 +15,9 @@ from typing import Final
 import msgspec
 
 from burnish.kernel.inference import LoadedModel
+from burnish.releases.assignment import Assigned, Assignment, ModelAssignment
 from burnish.serving.model import (
     SWAPS_REPORTED,
-    Assigned,
-    Assignment,
-    ModelAssignment,
     ModelReport,
     Order,
     ReplicaReport,
