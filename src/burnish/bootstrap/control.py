@@ -30,7 +30,7 @@ class OperatorTriggers:
         with self._house.view() as view:
             policy = view.models.get(model).policy
         decision = consider(
-            lambda: self._house.unit(actor).saved(),
+            self._house.unit(actor),
             policy,
             now=utc_now(),
             operator=reason,

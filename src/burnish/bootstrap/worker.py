@@ -104,7 +104,7 @@ class Worker:
                 raw_log=self._raw_log,
                 parse=record_of,
                 objects=house.objects,
-                units=lambda: house.unit().saved(),
+                units=house.unit,
                 clock=utc_now,
                 tools={"burnish": __version__},
             ),
@@ -157,7 +157,7 @@ class Worker:
                 overdue = now - looked.get(policy.name, -RECONSIDER_S) >= RECONSIDER_S
                 if policy.name in news or overdue:
                     looked[policy.name] = now
-                    consider(lambda: self._house.unit().saved(), policy, now=utc_now())
+                    consider(self._house.unit(), policy, now=utc_now())
 
         self._repeat("feedback", self._house.settings.worker.poll_seconds, look)
 
@@ -173,7 +173,7 @@ class Worker:
             self._stop.wait(seconds)
 
     def _project(self) -> list[str]:
-        return project(self._raw_log, lambda: self._house.unit().saved(), record_of)
+        return project(self._raw_log, self._house.unit, record_of)
 
     def _policy_of(self, digest: str) -> ModelPolicy:
         with self._house.view() as view:
