@@ -41,6 +41,7 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     locate: Callable[[Path | None], tuple[Path, Endpoints]]  # data directory and roles, by --data
     now: Clock
     new_id: Ids
+    user: Callable[[], str]  # who runs the command
 
 
 class Asked(Struct, frozen=True, kw_only=True):
