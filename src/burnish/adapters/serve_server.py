@@ -13,7 +13,6 @@ import uvicorn
 import uvloop
 
 KEEP_ALIVE_S: Final = 75  # an idle connection lives as long as common proxies hold theirs
-DRAIN_S: Final = 20.0  # for requests in flight to be answered
 BACKLOG: Final = 2048
 SWITCH_INTERVAL_S: Final = 0.0005  # the loop waits no longer than this for a computing thread
 
@@ -65,7 +64,7 @@ class ServeServer:
         *,
         host: str,
         port: int,
-        drain_seconds: float = DRAIN_S,
+        drain_seconds: float,
         on_start: Callable[[int], None] | None = None,
     ) -> None:
         self._app = app
@@ -124,7 +123,7 @@ def run_serve(
     port: int,
     on_stop: Callable[[], None],
     *,
-    drain_seconds: float = DRAIN_S,
+    drain_seconds: float,
     on_start: Callable[[int], None] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, answer what is in flight, then call `on_stop`.

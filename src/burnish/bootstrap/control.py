@@ -15,7 +15,6 @@ from burnish.pipeline.service import RunActive
 from burnish.settings import Settings
 from burnish.triggers.service import consider, count_effective
 
-DRAIN_S: Final = 10  # long polls and streams end by then
 KEEP_ALIVE_S: Final = 75
 
 
@@ -85,7 +84,7 @@ def run(settings: Settings) -> None:
             access_log=False,
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=DRAIN_S,
+            timeout_graceful_shutdown=int(settings.process.drain_seconds),
         )
     )
     try:

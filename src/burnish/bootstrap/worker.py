@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from burnish import __version__
-from burnish.adapters.dataset_inputs import LIFETIME, ArtifactOutputs, DatasetInputs
+from burnish.adapters.dataset_inputs import ArtifactOutputs, DatasetInputs
 from burnish.adapters.durable import DbosEngine
 from burnish.adapters.health import HealthServer
 from burnish.adapters.onnx import OnnxEngine
@@ -39,7 +39,7 @@ from burnish.triggers.service import consider
 NICENESS: Final = 5  # serving may share the machine, and comes first
 WATCH_S: Final = 1.0  # between two looks at the training attempts
 RECONSIDER_S: Final = 5.0  # between two looks at a model that had no news: time passes, runs end
-DRAIN_S: Final = 5.0
+STEP_S: Final = 5.0  # for the step under way; a run that waits for training goes on elsewhere
 
 _log = structlog.get_logger("burnish.worker")
 
@@ -51,6 +51,7 @@ class Worker:
         settings = house.settings
         self._house = house
         self._stop = threading.Event()
+        self._token_lifetime = timedelta(seconds=settings.training.token_seconds)
         self._raw_log = RawLogReader(house.objects, house.engine)
         self._launcher = SubprocessLauncher(settings.data / "jobs", settings.data / "cache")
         self._watcher = Watcher(
@@ -67,7 +68,12 @@ class Worker:
             pause=time.sleep,
             report=_report,
         )
-        self._engine = DbosEngine(house.engine, executor=settings.worker.id, performer=performer)
+        self._engine = DbosEngine(
+            house.engine,
+            executor=settings.worker.id,
+            concurrency=settings.worker.concurrency,
+            performer=performer,
+        )
         self._threads = [
             threading.Thread(target=self._follow_feedback, name="feedback"),
             threading.Thread(target=self._watch_jobs, name="jobs"),
@@ -87,7 +93,7 @@ class Worker:
         self._stop.set()
         for thread in self._threads:
             thread.join()
-        self._engine.close(DRAIN_S)
+        self._engine.close(min(STEP_S, self._house.settings.process.drain_seconds))
 
     def wait(self) -> None:
         """Wait until `end` is called."""
@@ -110,12 +116,13 @@ class Worker:
             ),
             house.objects,
             self._policy_of,
+            lifetime=self._token_lifetime,
         )
         prepare = Prepare(units=house.unit, datasets=datasets, collect=self._project)
         train = Train(
             units=house.unit,
             datasets=datasets,
-            outputs=ArtifactOutputs(house.objects),
+            outputs=ArtifactOutputs(house.objects, lifetime=self._token_lifetime),
             objects=house.objects,
             launcher=self._launcher,
             tokens=self._callback_token,
@@ -184,7 +191,7 @@ class Worker:
             f"job:{job.id}",
             Scope.TRAINING_CALLBACK,
             now=utc_now(),
-            lifetime=LIFETIME,
+            lifetime=self._token_lifetime,
             extra={"job_id": job.id, "attempt": job.attempt},
         )
 

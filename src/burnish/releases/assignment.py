@@ -31,6 +31,7 @@ class ModelAssignment(Struct, frozen=True, kw_only=True):
     active: Assigned | None = None  # serve this
     next: Assigned | None = None  # load and warm this; do not serve it
     previous: Assigned | None = None  # keep this warm for a rollback
+    capture: float = 1.0  # share of the inputs to keep
 
     def wanted(self) -> tuple[Assigned, ...]:
         """Return the releases to hold in memory, the most urgent first."""
@@ -58,6 +59,7 @@ def assignment(unit: ReleaseUnit) -> Assignment:
             active=_assigned(unit, _first(history, ReleaseState.ACTIVE)),
             next=_assigned(unit, _first(history, ReleaseState.READY)),
             previous=_assigned(unit, previous),
+            capture=model.policy.capture.sample,
         )
     return Assignment(models=result)
 

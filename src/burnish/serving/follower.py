@@ -185,6 +185,11 @@ class Follower:
                 models={name: _report(known) for name, known in self._models.items()},
             )
 
+    def captured(self, model: str) -> float:
+        """Return the share of a model's inputs that is to be kept."""
+        known = self._models.get(model)
+        return known.assignment.capture if known is not None else 1.0
+
     def unready(self) -> list[str]:
         """Return why this replica should not get requests yet; nothing if it should."""
         with self._lock:
