@@ -1,9 +1,8 @@
 """The control role: the API and the live events."""
 
-from typing import Final
-
 import uvicorn
 
+from burnish.adapters.serve_server import configuration
 from burnish.adapters.subprocess_jobs import SubprocessLauncher
 from burnish.adapters.system import new_id, utc_now
 from burnish.api.app import build
@@ -14,8 +13,6 @@ from burnish.kernel.ids import RunId
 from burnish.pipeline.service import RunActive
 from burnish.settings import Settings
 from burnish.triggers.service import consider, count_effective
-
-KEEP_ALIVE_S: Final = 75
 
 
 class OperatorTriggers:
@@ -73,18 +70,12 @@ def run(settings: Settings) -> None:
         max_artifact_bytes=settings.control.max_artifact_bytes,
     )
     server = uvicorn.Server(
-        uvicorn.Config(
+        configuration(
             build(control),
             host=settings.control.host,
             port=settings.control.port,
-            http="httptools",
-            loop="uvloop",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=int(settings.process.drain_seconds),
+            drain_seconds=settings.process.drain_seconds,
+            lifespan="on",
         )
     )
     try:

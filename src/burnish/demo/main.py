@@ -70,9 +70,9 @@ def _tell(album: Album, data: Path, console: Console) -> Result:
             story = Story(album, platform, screen, clock=_now, random=Random(0))  # noqa: S311
             try:
                 story.tell()
+                result = story.result(time.monotonic() - began)
             finally:
                 story.close()
-            result = story.result(time.monotonic() - began)
         except TROUBLE:
             screen.console.print(
                 platform.tails(), style="dim", markup=False, highlight=False, soft_wrap=True
