@@ -15,7 +15,7 @@ from burnish.kernel.digest import digest
 from burnish.kernel.ids import RunId
 from burnish.kernel.inference import LoadedModel
 from burnish.kernel.objects import payload_key
-from support.ledger import NOON, Ledger
+from support.ledger import NOON, Ledger, laundry
 
 N = 60
 
@@ -52,7 +52,7 @@ class Court:
 
     def __init__(self, ledger: Ledger, folder: Path) -> None:
         self.ledger = ledger
-        self.policy = ledger.apply(gates={"validation": 0, "holdout": 0, "per_class": 0})
+        self.policy = ledger.apply(laundry(gates={"validation": 0, "holdout": 0, "per_class": 0}))
         self.objects = LocalObjects(
             folder, base_url="http://here", secret=b"s" * 32, clock=lambda: NOON
         )

@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from burnish import __version__
-from burnish.adapters.dataset_inputs import LIFETIME, ArtifactOutputs, DatasetInputs
+from burnish.adapters.dataset_inputs import ArtifactOutputs, DatasetInputs
 from burnish.adapters.durable import DbosEngine
 from burnish.adapters.health import HealthServer
 from burnish.adapters.onnx import OnnxEngine
@@ -39,7 +39,7 @@ from burnish.triggers.service import consider
 NICENESS: Final = 5  # serving may share the machine, and comes first
 WATCH_S: Final = 1.0  # between two looks at the training attempts
 RECONSIDER_S: Final = 5.0  # between two looks at a model that had no news: time passes, runs end
-DRAIN_S: Final = 5.0
+STEP_S: Final = 5.0  # for the step under way; a run that waits for training goes on elsewhere
 
 _log = structlog.get_logger("burnish.worker")
 
@@ -51,6 +51,7 @@ class Worker:
         settings = house.settings
         self._house = house
         self._stop = threading.Event()
+        self._token_lifetime = timedelta(seconds=settings.training.token_seconds)
         self._raw_log = RawLogReader(house.objects, house.engine)
         self._launcher = SubprocessLauncher(settings.data / "jobs", settings.data / "cache")
         self._watcher = Watcher(
@@ -67,7 +68,12 @@ class Worker:
             pause=time.sleep,
             report=_report,
         )
-        self._engine = DbosEngine(house.engine, executor=settings.worker.id, performer=performer)
+        self._engine = DbosEngine(
+            house.engine,
+            executor=settings.worker.id,
+            concurrency=settings.worker.concurrency,
+            performer=performer,
+        )
         self._threads = [
             threading.Thread(target=self._follow_feedback, name="feedback"),
             threading.Thread(target=self._watch_jobs, name="jobs"),
@@ -87,7 +93,7 @@ class Worker:
         self._stop.set()
         for thread in self._threads:
             thread.join()
-        self._engine.close(DRAIN_S)
+        self._engine.close(min(STEP_S, self._house.settings.process.drain_seconds))
 
     def wait(self) -> None:
         """Wait until `end` is called."""
@@ -104,18 +110,19 @@ class Worker:
                 raw_log=self._raw_log,
                 parse=record_of,
                 objects=house.objects,
-                units=lambda: house.unit().saved(),
+                units=house.unit,
                 clock=utc_now,
                 tools={"burnish": __version__},
             ),
             house.objects,
             self._policy_of,
+            lifetime=self._token_lifetime,
         )
         prepare = Prepare(units=house.unit, datasets=datasets, collect=self._project)
         train = Train(
             units=house.unit,
             datasets=datasets,
-            outputs=ArtifactOutputs(house.objects),
+            outputs=ArtifactOutputs(house.objects, lifetime=self._token_lifetime),
             objects=house.objects,
             launcher=self._launcher,
             tokens=self._callback_token,
@@ -157,7 +164,7 @@ class Worker:
                 overdue = now - looked.get(policy.name, -RECONSIDER_S) >= RECONSIDER_S
                 if policy.name in news or overdue:
                     looked[policy.name] = now
-                    consider(lambda: self._house.unit().saved(), policy, now=utc_now())
+                    consider(self._house.unit(), policy, now=utc_now())
 
         self._repeat("feedback", self._house.settings.worker.poll_seconds, look)
 
@@ -173,7 +180,7 @@ class Worker:
             self._stop.wait(seconds)
 
     def _project(self) -> list[str]:
-        return project(self._raw_log, lambda: self._house.unit().saved(), record_of)
+        return project(self._raw_log, self._house.unit, record_of)
 
     def _policy_of(self, digest: str) -> ModelPolicy:
         with self._house.view() as view:
@@ -184,7 +191,7 @@ class Worker:
             f"job:{job.id}",
             Scope.TRAINING_CALLBACK,
             now=utc_now(),
-            lifetime=LIFETIME,
+            lifetime=self._token_lifetime,
             extra={"job_id": job.id, "attempt": job.attempt},
         )
 

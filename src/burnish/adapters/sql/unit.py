@@ -1,7 +1,6 @@
 """The unit of work: one transaction, with every store of every room on its connection."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from types import TracebackType
 from typing import Protocol, Self
@@ -104,13 +103,6 @@ class SqlUnit:
         if error is None and not self._committed:
             self.connection.rollback()
         self._transaction.__exit__(kind, error, trace)
-
-    @contextmanager
-    def saved(self) -> Iterator[Self]:
-        """Open the transaction, and commit it when the block ends without an error."""
-        with self:
-            yield self
-            self.commit()
 
     def commit(self) -> None:
         """Make every change durable when the block ends."""
