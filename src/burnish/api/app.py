@@ -8,7 +8,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from prometheus_client import generate_latest
 
 from burnish import __version__
-from burnish.api import files, jobs, models, problems, releases, runs, serving, trail
+from burnish.api import files, jobs, live, models, problems, releases, runs, serving, trail
 from burnish.api.auth import OPEN, guard
 from burnish.api.control import Control
 from burnish.kernel.errors import BurnishError
@@ -19,6 +19,7 @@ ROUTES = (
     models.put_model,
     models.list_decisions,
     models.start_run,
+    live.get_live,
     runs.list_runs,
     runs.get_run,
     runs.approve_run,

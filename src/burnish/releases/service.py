@@ -10,6 +10,7 @@ from burnish.releases.model import (
     Release,
     ReleaseEvent,
     ReleaseState,
+    RollbackCause,
     next_version,
     predecessor,
 )
@@ -101,7 +102,15 @@ def promote(
     return active
 
 
-def rollback(unit: ReleaseUnit, model: str, *, expected: int, actor: Actor, reason: str) -> Release:
+def rollback(
+    unit: ReleaseUnit,
+    model: str,
+    *,
+    expected: int,
+    actor: Actor,
+    reason: str,
+    cause: RollbackCause = RollbackCause.OPERATOR,
+) -> Release:
     """Make the previous release active again, or raise and change nothing.
 
     The release rolled back from is withdrawn: it never serves again.
@@ -122,6 +131,7 @@ def rollback(unit: ReleaseUnit, model: str, *, expected: int, actor: Actor, reas
             active=active,
             actor=actor,
             reason=reason,
+            cause=cause.value,
         )
         unit.commit()
     return active
@@ -156,6 +166,7 @@ def _leave_trace(
     active: Release,
     actor: Actor,
     reason: str,
+    **facts: str,
 ) -> None:
     def named(release: Release | None) -> dict[str, Any] | None:
         if release is None:
@@ -178,5 +189,11 @@ def _leave_trace(
         event,
         active.model,
         active.id,
-        {"from": named(before), "to": named(active), "actor": actor.name, "reason": reason},
+        {
+            "from": named(before),
+            "to": named(active),
+            "actor": actor.name,
+            "reason": reason,
+            **facts,
+        },
     )
