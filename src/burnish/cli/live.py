@@ -20,7 +20,7 @@ def accuracy(release: Any) -> str:
     """Return the live accuracy of a release in words, with what it rests on."""
     if release["accuracy"] is None:
         return f"unknown: none of {release['outcomes']} outcomes was drawn at random"
-    interval = f"{release['low']:.3f}–{release['high']:.3f}"
+    interval = f"{release['low']:.3f} to {release['high']:.3f}"
     return f"{release['accuracy']:.3f} ({interval}, {release['sampled']} drawn at random)"
 
 

@@ -64,9 +64,12 @@ def list_models(session: Session) -> None:
 def show(session: Session, name: Annotated[str, typer.Argument(help="The model's name.")]) -> None:
     """Show a model: its policy, its active release, its last trigger decision."""
     model = session.control.get(path("models", name)).json()
-    releases = session.control.get(path("models", name, "live")).json()["items"]
-    serving = releases[0] if releases else None
-    session.out.give({**model, "live": serving}, lambda: facts(_facts(model, serving)))
+
+    def render() -> Any:
+        releases = session.control.get(path("models", name, "live")).json()["items"]
+        return facts(_facts(model, releases[0] if releases else None))
+
+    session.out.give(model, render)
 
 
 def _tell(session: Session, model: Any, *, unchanged: bool) -> None:
