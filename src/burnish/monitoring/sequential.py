@@ -27,7 +27,7 @@ def log_wealth(right: ArrayLike, wrong: ArrayLike, *, line: float) -> NDArray[np
     outcomes does not matter to the wealth, only to what it was on the way.
 
     >>> [round(float(log_wealth(right, 20 - right, line=0.8)), 1) for right in (17, 12, 8)]
-    [-1.9, 1.3, 6.0]
+    [-1.9, 1.7, 6.7]
     """
     if not 0 < line <= 1:
         raise ValueError(f"line is {line!r}: give a share above 0, at most 1")
