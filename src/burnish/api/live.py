@@ -2,9 +2,11 @@
 
 from litestar import get
 from litestar.datastructures import State
+from litestar.params import FromPath
 from msgspec import Struct
 
 from burnish.api.control import Control
+from burnish.api.problems import RESPONSES
 from burnish.monitoring import service
 from burnish.monitoring.model import Live
 
@@ -19,8 +21,8 @@ class LiveView(Struct, kw_only=True):
     items: list[Live]
 
 
-@get("/v1/models/{name:str}/live", sync_to_thread=True)
-def get_live(state: State, name: str) -> LiveView:
+@get("/v1/models/{name:str}/live", sync_to_thread=True, responses=RESPONSES)
+def get_live(state: State, name: FromPath[str]) -> LiveView:
     """Show the live accuracy of a model's newest releases, and the evidence against each."""
     control: Control = state.control
     with control.views() as view:
