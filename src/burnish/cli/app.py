@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from burnish.cli import datasets, feedback, jobs, live, models, observe, releases, runs
+from burnish.cli import datasets, evaluations, feedback, jobs, live, models, observe, releases, runs
 from burnish.cli.doctor import burnish_version, doctor
 from burnish.cli.session import PANEL, Asked, Root, Surroundings
 
@@ -72,6 +72,7 @@ def build(surroundings: Surroundings) -> typer.Typer:
     app.add_typer(datasets.app, name="dataset")
     app.add_typer(runs.app, name="run")
     app.add_typer(jobs.app, name="job")
+    app.add_typer(evaluations.app, name="evaluation")
     app.add_typer(releases.app, name="release")
     app.command("rollback")(releases.rollback)
     app.command("live")(live.live)
