@@ -16,6 +16,7 @@ from burnish.adapters.durable import DbosEngine
 from burnish.adapters.health import HealthServer
 from burnish.adapters.onnx import OnnxEngine
 from burnish.adapters.raw_log import RawLogReader
+from burnish.adapters.sandbox import ChildSandbox
 from burnish.adapters.subprocess_jobs import SubprocessLauncher
 from burnish.adapters.system import new_id, utc_now
 from burnish.bootstrap.house import House
@@ -131,6 +132,7 @@ class Worker:
             objects=house.objects,
             engine=OnnxEngine(threads=len(os.sched_getaffinity(0))),
             decode=decode,
+            sandbox=ChildSandbox(threads=settings.serve.threads),
             clock=utc_now,
             ids=new_id,
         )
