@@ -1,127 +1,20 @@
 """Overriding the gates: when it is allowed, what it starts, and what it leaves behind."""
 
-from typing import Any
-
 import pytest
 
 from burnish.adapters.system import new_id
-from burnish.evaluation.model import Evaluation, GateResult, Holdout, Verdict
-from burnish.kernel.audit import SYSTEM, Actor
+from burnish.evaluation.model import Verdict
+from burnish.kernel.audit import SYSTEM
 from burnish.kernel.errors import InvalidInput, Stale
-from burnish.kernel.ids import ReleaseId, RunId
+from burnish.kernel.ids import ReleaseId
 from burnish.pipeline import service
-from burnish.pipeline.model import Cause, Run, RunEvent, RunState
-from burnish.pipeline.override import NotOverridable, override
+from burnish.pipeline.model import RunEvent, RunState
+from burnish.pipeline.override import NotOverridable
 from burnish.pipeline.service import RunActive
 from burnish.pipeline.steps.release import ReleaseStep
 from burnish.releases import service as releases
 from burnish.releases.model import ReleaseEvent
-from support.ledger import Ledger
-
-KIM = Actor(name="kim", trace_id="a" * 32)
-TO_EVALUATING = (RunEvent.COLLECT, RunEvent.PREPARE, RunEvent.TRAIN, RunEvent.EVALUATE)
-AFTER = {Verdict.FAIL: RunEvent.REJECT, Verdict.INCONCLUSIVE: RunEvent.HOLD}
-
-
-class Office:
-    """Runs that have come as far as their verdict, and the operator who looks at them."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
-        ledger.apply()
-
-    def begin(self) -> Run:
-        unit = self.ledger.unit()
-        with unit:
-            run = service.start(
-                unit,
-                id_=RunId(new_id()),
-                model="laundry",
-                cause=Cause(rule="corrections", reason="enough", corrections=100),
-                offsets={"0": 100},
-                trace_id="0" * 32,
-                actor=SYSTEM,
-                now=self.ledger.tick(),
-            )
-            for event in TO_EVALUATING:
-                assert run is not None
-                run = service.move(unit, run, event, now=self.ledger.tick())
-            unit.commit()
-        assert run is not None
-        return run
-
-    def judged(self, verdict: Verdict) -> Run:
-        """Return a run whose gates said this, and which went where that leads."""
-        run = self.begin()
-        version = releases.register(
-            self.ledger.unit(),
-            run=run.id,
-            model="laundry",
-            dataset="laundry@1",
-            artifact={"key": f"artifacts/{run.id}", "sha256": "sha256:" + "0" * 64, "bytes": 1},
-            metrics={},
-            labels=("good", "defect"),
-            now=self.ledger.tick(),
-        ).version
-        report = self.report(run, version, verdict)
-        unit = self.ledger.unit()
-        with unit:
-            unit.evaluations.add(report)
-            run = service.move(
-                unit,
-                run,
-                AFTER.get(verdict, RunEvent.READY),
-                now=self.ledger.tick(),
-                evaluation=report.id,
-                candidate=version,
-                dataset="laundry@1",
-            )
-            unit.commit()
-        return run
-
-    def report(self, run: Run, version: str, verdict: Verdict) -> Evaluation:
-        def gate(name: str, said: Verdict, value: float) -> GateResult:
-            return GateResult(
-                gate=name,
-                verdict=said,
-                value=value,
-                threshold=0.9,
-                low=None,
-                high=None,
-                n=100,
-                reason="fixes 1, breaks 40",
-            )
-
-        return Evaluation(
-            id=new_id(),
-            run=run.id,
-            model="laundry",
-            candidate=version,
-            champion="1.0.0",
-            verdict=verdict,
-            gates=(gate("validation", Verdict.PASS, 0.95), gate("better", verdict, 0.01)),
-            holdout=Holdout(n=100, accuracy=0.4, low=0.3, high=0.5, champion_accuracy=0.8),
-            paired=None,
-            confusion={},
-            newly_right=(),
-            newly_wrong=(),
-            created_at=self.ledger.now,
-        )
-
-    def override(self, run: Run, reason: str = "the holdout is stale", **changes: Any) -> Run:
-        given = {"new": RunId(new_id()), "expected": run.revision, "actor": KIM}
-        return override(
-            self.ledger.unit(), run.id, reason=reason, now=self.ledger.tick(), **(given | changes)
-        )
-
-    def look(self, run: Run) -> Run:
-        with self.ledger.view() as view:
-            return view.runs.get(run.id)
-
-
-@pytest.fixture
-def office(ledger: Ledger) -> Office:
-    return Office(ledger)
+from support.office import KIM, Office
 
 
 def test_a_refused_candidate_goes_to_release_by_a_run_of_its_own(office: Office) -> None:
