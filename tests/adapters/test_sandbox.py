@@ -62,7 +62,7 @@ def trial(data: bytes, **changes: Any) -> ChildTrial:
 
 def test_a_candidate_that_is_fit_is_measured() -> None:
     with trial(artifact()) as running:
-        measured = running.measure()
+        measured = running.measure(crowd=True)
     assert measured.failure is None
     assert measured.requests >= 20
     assert 0 < measured.p50_ms <= measured.p95_ms <= measured.p99_ms
@@ -80,14 +80,20 @@ def test_a_candidate_that_does_not_load_or_wants_too_much_is_told_off(
     data: bytes, says: str
 ) -> None:
     with trial(data) as running:
-        failure = running.measure().failure
+        failure = running.measure(crowd=False).failure
     assert failure is not None
     assert says in failure
 
 
+def test_throughput_is_measured_only_where_it_is_asked_for() -> None:
+    with trial(artifact()) as running:
+        measured = running.measure(crowd=False)
+    assert (measured.failure, measured.throughput) == (None, 0)
+
+
 def test_one_that_takes_too_long_is_ended() -> None:
     with trial(artifact(), deadline_s=0.01) as running:
-        failure = running.measure().failure
+        failure = running.measure(crowd=False).failure
     assert failure == "no answer in the sandbox within 0.01 s"
     assert running.process.returncode == -signal.SIGKILL
 
@@ -95,7 +101,7 @@ def test_one_that_takes_too_long_is_ended() -> None:
 def test_one_that_dies_is_reported_with_how() -> None:
     with trial(artifact()) as running:
         os.kill(running.process.pid, signal.SIGKILL)
-        failure = running.measure().failure
+        failure = running.measure(crowd=False).failure
     assert failure == "the sandboxed process was ended by SIGKILL: no last words"
 
 
@@ -110,7 +116,7 @@ def test_the_child_knows_nothing_of_our_environment_and_leaves_nothing_behind(
             pair.partition(b"=")[0] for pair in (process / "environ").read_bytes().split(b"\0")
         }
         assert names <= {b"PYTHONPATH", b""}
-        assert running.measure().failure is None
+        assert running.measure(crowd=False).failure is None
     assert not folder.exists()
 
 

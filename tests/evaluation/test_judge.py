@@ -55,6 +55,7 @@ class Laboratory:
         self.costs = Performance(requests=100, mean_ms=20, throughput=80, memory_mb=150)
         self.photos: list[tuple[int, ...]] = []
         self.closed = 0
+        self.crowds: list[bool] = []
 
     def open(self, artifact: bytes, photos: NDArray[np.uint8]) -> "Laboratory":
         self.photos.append(photos.shape)
@@ -66,7 +67,8 @@ class Laboratory:
     def __exit__(self, *_: object) -> None:
         self.closed += 1
 
-    def measure(self) -> Performance:
+    def measure(self, *, crowd: bool) -> Performance:
+        self.crowds.append(crowd)
         return self.costs
 
 
@@ -186,3 +188,4 @@ def test_a_better_model_that_is_too_slow_fails_and_the_report_says_how_slow(
         assert view.evaluations.get(report.id).performance == court.laboratory.costs
     assert court.laboratory.photos == [(16, 224, 224, 3)]
     assert court.laboratory.closed == 1
+    assert court.laboratory.crowds == [False]  # no throughput is asked for

@@ -23,6 +23,8 @@ from burnish.evaluation.model import Performance
 
 ARTIFACT: Final = "artifact.onnx"
 PHOTOS: Final = "photos.npy"
+SINGLE: Final = b"single\n"  # our word: measure requests one at a time
+CROWD: Final = b"crowd\n"  # and then several at a time
 CHILD: Final = "burnish.adapters.sandboxed"
 DEADLINE_S: Final = 60.0  # from our word; the child needs two seconds for a model that is fit
 _TAIL: Final = 300  # bytes of its last words that a report can bear
@@ -82,10 +84,10 @@ class ChildTrial:
         self.process.communicate()
         self._folder.cleanup()
 
-    def measure(self) -> Performance:
+    def measure(self, *, crowd: bool) -> Performance:
         """Give the word and return what the child measured, or why it did not."""
         try:
-            said, _ = self.process.communicate(b"go\n", timeout=self._deadline_s)
+            said, _ = self.process.communicate(CROWD if crowd else SINGLE, timeout=self._deadline_s)
         except subprocess.TimeoutExpired:
             return Performance(failure=f"no answer in the sandbox within {self._deadline_s:g} s")
         if self.process.returncode != 0:

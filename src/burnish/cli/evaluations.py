@@ -92,8 +92,10 @@ def _performance(measured: Any) -> str:
     if measured["failure"]:
         return str(measured["failure"])
     quantiles = ", ".join(f"p{q} {measured[f'p{q}_ms']:.1f}" for q in (50, 95, 99))
+    rate = measured["throughput"]
+    throughput = f"{rate:.0f} requests/s, " if rate else ""
     return (
-        f"{measured['mean_ms']:.1f} ms ({quantiles}), {measured['throughput']:.0f} requests/s, "
+        f"{measured['mean_ms']:.1f} ms ({quantiles}), {throughput}"
         f"{measured['memory_mb']:.0f} MB, loaded in {measured['load_seconds']:.2f} s"
     )
 

@@ -58,7 +58,7 @@ class Performance(Struct, frozen=True, kw_only=True):
     p50_ms: float = 0.0
     p95_ms: float = 0.0
     p99_ms: float = 0.0
-    throughput: float = 0.0  # requests a second, with `callers` of them at a time
+    throughput: float = 0.0  # requests a second, with `callers` of them at a time; 0: not measured
     callers: int = 0
     memory_mb: float = 0.0  # peak resident memory of the process, the runtime with it
     load_seconds: float = 0.0

@@ -39,8 +39,11 @@ class Trial(Protocol):
         """End the process, if it has not ended."""
         ...
 
-    def measure(self) -> Performance:
-        """Let it answer, and return what that took; a candidate that cannot is a `failure`."""
+    def measure(self, *, crowd: bool) -> Performance:
+        """Let it answer, and return what that took; a candidate that cannot is a `failure`.
+
+        Only with `crowd` is it asked by several at a time, which is what throughput is.
+        """
         ...
 
 

@@ -85,7 +85,8 @@ class Judge:
             # It loads beside the accuracy half, and is timed after it: neither falsifies the other.
             said = self._answers(candidate, holdout)
             said_before = self._answers(champion, holdout) if champion else [None] * len(holdout)
-            measured = trial.measure() if trial else None
+            crowd = policy.gates.throughput > 0
+            measured = trial.measure(crowd=crowd) if trial else None
         examples = [
             Example(subject=row.subject, truth=row.label, candidate=now, champion=before)
             for row, now, before in zip(holdout, said, said_before, strict=True)
