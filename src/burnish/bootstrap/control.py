@@ -1,9 +1,11 @@
 """The control role: the API and the live events."""
 
 from collections.abc import Callable
-from typing import Final
 
+<<<<<<< HEAD
 import structlog
+=======
+>>>>>>> tidy
 import uvicorn
 from litestar import Litestar
 
