@@ -2,10 +2,7 @@
 
 from collections.abc import Callable
 
-<<<<<<< HEAD
 import structlog
-=======
->>>>>>> tidy
 import uvicorn
 from litestar import Litestar
 
