@@ -11,22 +11,14 @@ from burnish.adapters.sql.engine import make_engine
 from burnish.adapters.sql.predictions import SqlPredictions
 from burnish.adapters.sql.schema import metadata
 from burnish.feedback.prediction import Prediction
+from support.world import prediction as answered
 
 KOREA = timezone(timedelta(hours=9))
 
 
 def prediction(number: int, label: str = "good") -> Prediction:
-    return Prediction(
-        id=f"3.{number}",
-        model="laundry",
-        release="r1",
-        generation=3,
-        model_version="1.2.0",
-        label=label,
-        confidence=0.875,
-        at=datetime(2026, 5, 1, 10, 0, 0, 250, tzinfo=UTC),
-        payload_sha256=f"sha256:{number:064x}",
-    )
+    at = datetime(2026, 5, 1, 10, 0, 0, 250, tzinfo=UTC)
+    return answered(f"3.{number}", label=label, at=at, payload_sha256=f"sha256:{number:064x}")
 
 
 @pytest.fixture

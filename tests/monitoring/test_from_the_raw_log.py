@@ -1,27 +1,31 @@
 """From people's records in the raw log to what replicas are told to serve."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
+from burnish.adapters.sql.unit import SqlUnit
 from burnish.adapters.system import new_id
 from burnish.feedback.model import FeedbackRecord
 from burnish.feedback.prediction import Prediction
 from burnish.kernel.audit import SYSTEM
 from burnish.kernel.ids import ReleaseId, RunId
+from burnish.kernel.policy import policy_of
 from burnish.monitoring.service import Monitor
 from burnish.releases import service as releases
 from burnish.releases.assignment import assignment
 from burnish.releases.model import Release, ReleaseState
-from support.world import World
 
+SECOND = timedelta(seconds=1)
 About = Callable[..., FeedbackRecord]
+World = Any  # of tests/support/world.py
 
 
 def release(world: World, version: str, generation: int) -> Release:
-    world.tick()  # versions are told apart by the time of their training
+    world.now += SECOND  # versions are told apart by the time of their training
     run = RunId(new_id())
     releases.register(
-        world.unit(),
+        unit(world),
         run=run,
         model="laundry",
         dataset="laundry@1",
@@ -31,7 +35,7 @@ def release(world: World, version: str, generation: int) -> Release:
         now=world.now,
     )
     opened = releases.open_release(
-        world.unit(),
+        unit(world),
         id_=ReleaseId(new_id()),
         model="laundry",
         version=version,
@@ -39,8 +43,12 @@ def release(world: World, version: str, generation: int) -> Release:
         now=world.now,
     )
     return releases.promote(
-        world.unit(), opened.id, expected=generation - 1, actor=SYSTEM, reason="passed"
+        unit(world), opened.id, expected=generation - 1, actor=SYSTEM, reason="passed"
     )
+
+
+def unit(world: World) -> SqlUnit:
+    return SqlUnit(world.engine, clock=lambda: world.now, ids=new_id, messenger=world.durable)
 
 
 def people_judge(world: World, about: About, judged: Release, *, right: int, wrong: int) -> None:
@@ -76,15 +84,17 @@ def people_judge(world: World, about: About, judged: Release, *, right: int, wro
 
 
 def told(world: World) -> Any:
-    with world.view() as reading:
+    with world.unit() as reading:
         return assignment(reading).models["laundry"]
 
 
 def test_verdicts_in_the_raw_log_take_a_bad_release_back_for_good(
     world: World, about: About
 ) -> None:
-    world.apply()
-    monitor = Monitor(units=world.unit, views=world.view)
+    world.apply(
+        policy_of({"name": "laundry", "kind": "image-classification", "labels": ["good", "defect"]})
+    )
+    monitor = Monitor(units=lambda: unit(world), views=lambda: unit(world))
     first, bad = release(world, "1.0.0", 1), release(world, "1.1.0", 2)
 
     people_judge(world, about, bad, right=12, wrong=28)
@@ -102,6 +112,6 @@ def test_verdicts_in_the_raw_log_take_a_bad_release_back_for_good(
     monitor.look()
     now = told(world)
     assert (now.active.release, now.active.generation) == (first.id, 5)
-    with world.view() as reading:
+    with world.unit() as reading:
         states = {found.id: found.state for found in reading.releases.history("laundry")}
     assert states[bad.id] is states[third.id] is ReleaseState.WITHDRAWN
