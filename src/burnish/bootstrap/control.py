@@ -1,6 +1,7 @@
 """The control role: the API and the live events."""
 
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 import uvicorn
