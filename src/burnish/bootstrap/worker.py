@@ -16,6 +16,7 @@ from burnish.adapters.durable import DbosEngine
 from burnish.adapters.health import HealthServer
 from burnish.adapters.onnx import OnnxEngine
 from burnish.adapters.raw_log import RawLogReader
+from burnish.adapters.sandbox import ChildSandbox
 from burnish.adapters.subprocess_jobs import SubprocessLauncher
 from burnish.adapters.system import new_id, utc_now
 from burnish.bootstrap.house import House
@@ -26,6 +27,7 @@ from burnish.feedback.service import project
 from burnish.imaging import decode
 from burnish.kernel.auth import Scope
 from burnish.kernel.policy import ModelPolicy
+from burnish.monitoring.service import Monitor
 from burnish.pipeline.performer import Actions, Performer
 from burnish.pipeline.steps.evaluate import Evaluate
 from burnish.pipeline.steps.prepare import Prepare
@@ -38,6 +40,7 @@ from burnish.triggers.service import consider
 
 NICENESS: Final = 5  # serving may share the machine, and comes first
 WATCH_S: Final = 1.0  # between two looks at the training attempts
+RELEASES_S: Final = 0.2  # between two looks whether anything new is known of what serves
 RECONSIDER_S: Final = 5.0  # between two looks at a model that had no news: time passes, runs end
 STEP_S: Final = 5.0  # for the step under way; a run that waits for training goes on elsewhere
 
@@ -61,6 +64,7 @@ class Worker:
             clock=utc_now,
             silence=timedelta(seconds=settings.training.heartbeat_timeout_seconds),
         )
+        self._monitor = Monitor(units=house.unit, views=house.view)
         performer = Performer(
             units=house.unit,
             actions=self._actions(),
@@ -77,6 +81,7 @@ class Worker:
         self._threads = [
             threading.Thread(target=self._follow_feedback, name="feedback"),
             threading.Thread(target=self._watch_jobs, name="jobs"),
+            threading.Thread(target=self._watch_releases, name="releases"),
         ]
         self.reasons: list[str] = ["starting"]
 
@@ -134,6 +139,7 @@ class Worker:
             objects=house.objects,
             engine=OnnxEngine(threads=len(os.sched_getaffinity(0))),
             decode=decode,
+            sandbox=ChildSandbox(threads=settings.serve.threads),
             clock=utc_now,
             ids=new_id,
         )
@@ -170,6 +176,19 @@ class Worker:
 
     def _watch_jobs(self) -> None:
         self._repeat("jobs", WATCH_S, self._watcher.look)
+
+    def _watch_releases(self) -> None:
+        looked = -RECONSIDER_S
+
+        def look() -> None:
+            nonlocal looked
+            # Predictions are logged behind the answers: what was said of a late one counts then.
+            overdue = time.monotonic() - looked >= RECONSIDER_S
+            self._monitor.look(anyway=overdue)
+            if overdue:
+                looked = time.monotonic()
+
+        self._repeat("releases", RELEASES_S, look)
 
     def _repeat(self, name: str, seconds: float, look: Callable[[], None]) -> None:
         while not self._stop.is_set():

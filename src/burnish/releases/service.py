@@ -10,6 +10,7 @@ from burnish.releases.model import (
     Release,
     ReleaseEvent,
     ReleaseState,
+    RollbackCause,
     next_version,
     predecessor,
 )
@@ -95,7 +96,15 @@ def promote(
         )
 
 
-def rollback(unit: ReleaseUnit, model: str, *, expected: int, actor: Actor, reason: str) -> Release:
+def rollback(
+    unit: ReleaseUnit,
+    model: str,
+    *,
+    expected: int,
+    actor: Actor,
+    reason: str,
+    cause: RollbackCause = RollbackCause.OPERATOR,
+) -> Release:
     """Make the previous release active again, or raise and change nothing.
 
     The release rolled back from is withdrawn: it never serves again.
@@ -112,6 +121,7 @@ def rollback(unit: ReleaseUnit, model: str, *, expected: int, actor: Actor, reas
             event="ModelRolledBack",
             actor=actor,
             reason=reason,
+            cause=cause.value,
         )
 
 
@@ -145,6 +155,7 @@ def _activate(
     event: str,
     actor: Actor,
     reason: str,
+    **more: str,
 ) -> Release:
     """Move the pointer that serving follows, leave the trace, and commit."""
     model = target.model
@@ -152,7 +163,7 @@ def _activate(
     active = unit.releases.activate(model, target.id, leave=leave, expected=expected)
     was, now = (_named(before) if before else None), _named(active)
     unit.audit.record(actor, action, f"model:{model}", before=was, after=now, reason=reason)
-    facts = {"from": was, "to": now, "actor": actor.name, "reason": reason}
+    facts = {"from": was, "to": now, "actor": actor.name, "reason": reason, **more}
     unit.outbox.publish(event, model, active.id, facts)
     unit.commit()
     return active

@@ -12,6 +12,7 @@ from burnish.adapters.sql.engine import writing
 from burnish.adapters.sql.feedback import FeedbackStore
 from burnish.adapters.sql.jobs import SqlJobs
 from burnish.adapters.sql.models import SqlModels
+from burnish.adapters.sql.monitoring import SqlOutcomes
 from burnish.adapters.sql.predictions import SqlPredictions
 from burnish.adapters.sql.releases import SqlReleases, SqlReplicas, SqlVersions
 from burnish.adapters.sql.runs import SqlEvaluations, SqlRuns
@@ -89,7 +90,9 @@ class SqlUnit:
         self.predictions = SqlPredictions(self._engine)
         self.datasets = DatasetStore(connection)
         self.decisions = DecisionStore(connection)
-        self.audit_log, self.events = self.audit, self.outbox
+        self.outcomes = SqlOutcomes(connection)
+        self.audit_log = self.audit
+        self.events = self.notices = self.outbox
         self.starter = self.signals = _Tied(self._messenger, connection)
         self.run_starter = RunStarting(self, clock=self._clock, ids=self._ids)
         return self
