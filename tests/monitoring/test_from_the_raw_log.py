@@ -13,7 +13,7 @@ from burnish.kernel.ids import ReleaseId, RunId
 from burnish.kernel.policy import policy_of
 from burnish.monitoring.service import Monitor
 from burnish.releases import service as releases
-from burnish.releases.assignment import assignments
+from burnish.releases.assignment import assignment
 from burnish.releases.model import Release, ReleaseState
 
 SECOND = timedelta(seconds=1)
@@ -85,7 +85,7 @@ def people_judge(world: World, about: About, judged: Release, *, right: int, wro
 
 def told(world: World) -> Any:
     with world.unit() as reading:
-        return assignments(reading).models["laundry"]
+        return assignment(reading).models["laundry"]
 
 
 def test_verdicts_in_the_raw_log_take_a_bad_release_back_for_good(
