@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from burnish.cli.app import build
 from burnish.cli.session import Endpoints, Surroundings
-from support.web import HttpServer, QuietHandler
+from support.http_server import HttpServer, QuietHandler
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ import pytest
 from burnish.client.api import ApiClient, ApiProblem, Unreachable
 from burnish.client.events import live_events
 from burnish.client.http import Http
-from support.web import HttpServer, QuietHandler
+from support.http_server import HttpServer, QuietHandler
 
 Answer = Callable[[QuietHandler], None]
 

@@ -11,7 +11,7 @@ import pytest
 
 from burnish.releases.assignment import Assignment
 from burnish.serving.model import ReplicaReport
-from support.web import HttpServer, QuietHandler
+from support.http_server import HttpServer, QuietHandler
 
 
 class ControlPlane(HttpServer):

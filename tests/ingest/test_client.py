@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from burnish.client.feedback import ApiProblem, Feedback
-from support.web import HttpServer, QuietHandler
+from support.http_server import HttpServer, QuietHandler
 
 BEARER = "a-token"
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from burnish.kernel.digest import digest, hexadecimal
-from support.web import HttpServer, QuietHandler
+from support.http_server import HttpServer, QuietHandler
 
 
 class ControlDouble(HttpServer):
