@@ -1,0 +1,135 @@
+"""What can be wrong with a garment: stains, holes and loose threads."""
+
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+import cv2
+import numpy as np
+
+from burnish.demo.garments.raster import (
+    SIDE,
+    Colour,
+    Colours,
+    Plane,
+    Points,
+    blend,
+    filled,
+    noise,
+    ramp,
+    shifted,
+    soften,
+    stroke,
+    times,
+)
+
+
+class Ground(NamedTuple):
+    """What a flaw is on."""
+
+    inside: Plane  # the garment's mask
+    base: Colour  # its colour
+    dark: bool
+    table: Colours  # what shows through a hole
+
+
+Flaw = Callable[[np.random.Generator, Colours, Ground], Colours]
+
+_LIQUIDS: Final[tuple[Colour, ...]] = (
+    (0.42, 0.27, 0.14), (0.50, 0.12, 0.16), (0.36, 0.33, 0.22), (0.20, 0.24, 0.42),
+    (0.55, 0.40, 0.12),
+)  # fmt: skip
+_RESIDUES: Final[tuple[Colour, ...]] = (  # on dark cloth: bleach, deodorant, toothpaste, mud
+    (0.80, 0.62, 0.52), (0.78, 0.78, 0.74), (0.72, 0.80, 0.80), (0.56, 0.46, 0.34),
+)  # fmt: skip
+
+
+def stain(rng: np.random.Generator, cloth: Colours, ground: Ground) -> Colours:
+    """Spill something: an uneven blot with a rim where it dried, and a few splashes."""
+    x, y = _spot(rng, ground.inside, 9)
+    radius = rng.uniform(9, 21)
+    at = np.arange(SIDE, dtype=np.float32)
+    stretch = np.float32(rng.uniform(0.7, 1.4))
+    away = np.hypot((at - x)[None, :] * stretch, (at - y)[:, None]) / np.float32(radius)
+    away += np.float32(0.20) * noise(rng, 9) + np.float32(0.05) * noise(rng, 2)
+    wet = ramp(away, 1.05, 0.80)
+    rim = wet * ramp(away, 0.55, 0.95)
+    depth = np.float32(rng.uniform(0.5, 0.85)) * (np.float32(0.62) * wet + np.float32(0.38) * rim)
+    for _ in range(rng.integers(0, 5)):
+        angle, far = rng.uniform(0, 2 * np.pi), radius * rng.uniform(1.15, 1.7)
+        drop = np.float32([x + far * np.cos(angle), y + far * np.sin(angle)])
+        depth = np.maximum(depth, 0.5 * filled(_blob(rng, drop, rng.uniform(1.0, 2.6))))
+    depth *= ground.inside
+    if ground.dark:
+        return blend(cloth, _RESIDUES[rng.integers(len(_RESIDUES))], depth * np.float32(0.8))
+    # Liquids tint the threads: what is woven in still shows.
+    tint = np.float32(_LIQUIDS[rng.integers(len(_LIQUIDS))]) * np.float32(1.1)
+    return blend(cloth, cloth * tint, depth)
+
+
+def hole(rng: np.random.Generator, cloth: Colours, ground: Ground) -> Colours:
+    """Wear or tear the cloth through: the table shows, with frayed threads around and across."""
+    middle = np.float32(_spot(rng, ground.inside, 10))
+    radius = rng.uniform(4.5, 9.0)
+    outline = _blob(rng, middle, radius)
+    gap = filled(outline)
+    depth = shifted(gap, 1.5, 2.0)
+    beneath = times(ground.table, np.float32(0.30) + np.float32(0.38) * depth * gap)  # in its shadow
+    worn = soften(gap, 2.2)
+    thin = blend(cloth, _fray(ground), np.float32(0.55) * np.clip(worn * 1.6 - gap, 0, 1))
+    torn = blend(thin, beneath, gap)
+    ends = []
+    for _ in range(rng.integers(9, 16)):
+        root = outline[rng.integers(len(outline))]
+        way = (middle - root) * rng.uniform(-0.55, 0.6) + rng.normal(0, 0.18 * radius, 2)
+        ends.append(np.stack([root, root + way]).astype(np.float32))
+    ends += [outline[rng.integers(0, len(outline), 2)] for _ in range(rng.integers(0, 3))]
+    return blend(torn, _fray(ground), stroke(ends, 0.75) * ground.inside)
+
+
+def loose_thread(rng: np.random.Generator, cloth: Colours, ground: Ground) -> Colours:
+    """Pull a thread: it curls over the cloth, and casts a shadow."""
+    start = np.float32(_spot(rng, ground.inside, 4))
+    pieces = int(rng.integers(22, 42))
+    turns = np.cumsum(rng.normal(0, 0.22, pieces)) * 0.5 + rng.normal(0, 0.10) * np.arange(pieces)
+    heading = rng.uniform(0, 2 * np.pi) + turns
+    steps = np.stack([np.cos(heading), np.sin(heading)], axis=1) * rng.uniform(2.0, 3.2)
+    line = (start + np.cumsum(steps, axis=0)).astype(np.float32)
+    thread = stroke([line], 1.0 if rng.random() < 0.5 else 2.0)  # noqa: PLR2004
+    shadow = soften(shifted(thread, 1.6, 2.2), 0.9) * np.float32(0.5)
+    shaded = times(cloth, 1 - shadow)
+    return blend(shaded, _thread(rng, ground), thread * np.float32(0.92))
+
+
+FLAWS: Final[Mapping[str, Flaw]] = {"stain": stain, "hole": hole, "thread": loose_thread}
+
+
+def _fray(ground: Ground) -> Colour:
+    red, green, blue = ground.base
+    pale = 0.45 if ground.dark else 0.75
+    return red + (1 - red) * pale, green + (1 - green) * pale, blue + (1 - blue) * pale
+
+
+def _thread(rng: np.random.Generator, ground: Ground) -> Colour:
+    """Return a thread's colour: lighter than dark cloth; on light cloth, of any seam's thread."""
+    if ground.dark:
+        return _fray(ground)
+    return tuple(rng.uniform(0.25, 0.5) * np.array(ground.base) * rng.uniform(0.8, 1.2, 3))
+
+
+def _spot(rng: np.random.Generator, inside: Plane, margin: int) -> tuple[float, float]:
+    """Return a point of the garment, at least `margin` pixels from its edge."""
+    small = cv2.erode(inside[::4, ::4], np.ones((2 * (margin // 4) + 1,) * 2, np.uint8))
+    rows, columns = np.nonzero(small > 0.9)  # noqa: PLR2004
+    at = rng.integers(len(rows))
+    return float(columns[at]) * 4, float(rows[at]) * 4
+
+
+def _blob(rng: np.random.Generator, middle: Points, radius: float) -> Points:
+    """Return an uneven round outline."""
+    angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    edge = radius * np.ones_like(angle)
+    for waves in (2, 3, 5):
+        edge *= 1 + rng.normal(0, 0.32 / waves) * np.cos(waves * angle + rng.uniform(0, 6.3))
+    return (middle + edge[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)).astype(
+        np.float32
+    )
