@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 from rich.console import Console
 
-from burnish.demo import solar
+from burnish.demo import laundry, solar
 from burnish.demo.album import Album, DemoError
 from burnish.demo.platform import Platform
 from burnish.demo.policy import policy
@@ -23,7 +23,10 @@ from burnish.demo.result import Result
 from burnish.demo.screen import Screen
 from burnish.demo.story import Story
 
-ALBUMS: Final[Mapping[str, Callable[[], Album]]] = {"solar": solar.album}
+ALBUMS: Final[Mapping[str, Callable[[], Album]]] = {
+    "solar": solar.album,
+    "laundry": laundry.album,
+}
 INTERRUPTED: Final = 130  # the exit code of a program that Ctrl-C ended
 
 

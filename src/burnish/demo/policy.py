@@ -6,8 +6,6 @@ import msgspec
 
 from burnish.demo.album import Album
 
-MIN_CORRECTIONS: Final = 25  # few enough that a good model's mistakes in one round still reach it
-
 POLICY: Final = """\
 # The demo's policy. It has no floors and a low rollback line: it starts bad on purpose.
 name = "{model}"
@@ -39,4 +37,6 @@ rollback = 0.65
 def policy(album: Album) -> str:
     """Return the policy file of an album's model."""
     labels = msgspec.json.encode(album.labels).decode()
-    return POLICY.format(model=album.model, labels=labels, corrections=MIN_CORRECTIONS)
+    return POLICY.format(
+        model=album.model, labels=labels, corrections=album.pace.min_corrections
+    )

@@ -32,7 +32,7 @@ def predict(http: Http, serve: str, model: str, photo: Photo, data: bytes) -> An
     started = time.monotonic()
     try:
         reply = http.request(
-            "POST", url, body=data, headers={"Content-Type": "image/png"}, retry=ONCE
+            "POST", url, body=data, headers={"Content-Type": photo.media_type}, retry=ONCE
         )
     except Unreachable:
         reply = Response(NO_ANSWER, {}, b"")

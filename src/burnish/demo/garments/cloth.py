@@ -54,7 +54,7 @@ def patterned(rng: np.random.Generator, *, terry: bool) -> Cloth:
     base, second = DARK_DYES[rng.integers(len(DARK_DYES))]
     name = str(rng.choice(list(_PATTERNS)))
     period = rng.uniform(10, 26)
-    pattern = _PATTERNS[name](rng, period) * np.float32(rng.uniform(0.55, 1.0))
+    pattern = _PATTERNS[name](rng, period) * np.float32(rng.uniform(0.30, 0.60))
     weave = "terry" if terry else str(rng.choice(["plain", "knit", "twill"]))
     return _woven(rng, _dye(rng, base), _dye(rng, second), pattern, weave, dark=True)
 
@@ -128,7 +128,8 @@ _PATTERNS: Final[Mapping[str, Callable[[np.random.Generator, float], Plane]]] = 
     "tartan": _tartan,
     "dots": _dots,
     "herringbone": _herringbone,
-    "none": _none,
+    "plain": _none,
+    "denim": _none,  # twice, so that a third of all cloths have no pattern
 }
 
 

@@ -67,7 +67,7 @@ def shirt(rng: np.random.Generator) -> Cut:
         ring = np.concatenate([front, _arc(0.26, -0.825, deep + 0.065)[::-1]])
         return Cut(
             _mirrored(right, back), [*panels, Panel(ring, 0.95, ribbed=True)],
-            [*seams, Seam(_arc(0.27, -0.82, deep + 0.085))], points(), 0.44,
+            [*seams, Seam(_arc(0.27, -0.82, deep + 0.085))], points(), 0.475,
         )  # fmt: skip
     flap = points((0.20, -0.85), (0.03, deep), (0.17, deep + 0.10), (0.30, -0.80))
     placket = points((-0.055, deep), (0.055, deep), (0.055, 0.90), (-0.055, 0.90))
@@ -84,7 +84,7 @@ def shirt(rng: np.random.Generator) -> Cut:
             *_both(flap, stitched=False),
         ],
         np.stack([np.zeros(6), rows], axis=1).astype(np.float32),
-        0.44,
+        0.475,
     )  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def towel(rng: np.random.Generator) -> Cut:
     if rng.random() < 0.5:  # noqa: PLR2004
         at = rng.uniform(-0.1, 0.1)
         seams.append(Seam(points((-wide, at), (0, at + 0.01), (wide, at)), stitched=False))
-    return Cut(_mirrored(corner, points()), bands, seams, points(), 0.45)
+    return Cut(_mirrored(corner, points()), bands, seams, points(), 0.49)
 
 
 def trousers(rng: np.random.Generator) -> Cut:
@@ -125,10 +125,10 @@ def trousers(rng: np.random.Generator) -> Cut:
         *_both(points(outer, inner) + hem),
         *_both(points((0.33, -0.45), (0.315, leg)), stitched=False),
     ]  # fmt: skip
-    middle = np.float32([0, 0.12 if leg > 0.5 else -0.1])  # noqa: PLR2004
+    middle = np.float32([0, -0.24])  # noqa: PLR2004
     cut = Cut(
         _mirrored(right[:-1], points(), right[-1:]), [Panel(belt, 0.94), *loops], seams,
-        points((0.0, -0.835)), 0.46 if leg > 0.5 else 0.5,  # noqa: PLR2004
+        points((0.0, -0.835)), 0.48 if leg > 0.5 else 0.60,  # noqa: PLR2004
     )  # fmt: skip
     return _moved(cut, -middle if leg < 0.5 else np.float32([0, 0]))  # noqa: PLR2004
 

@@ -38,29 +38,29 @@ _LIQUIDS: Final[tuple[Colour, ...]] = (
     (0.42, 0.27, 0.14), (0.50, 0.12, 0.16), (0.36, 0.33, 0.22), (0.20, 0.24, 0.42),
     (0.55, 0.40, 0.12),
 )  # fmt: skip
-_RESIDUES: Final[tuple[Colour, ...]] = (  # on dark cloth: bleach, deodorant, toothpaste, mud
-    (0.80, 0.62, 0.52), (0.78, 0.78, 0.74), (0.72, 0.80, 0.80), (0.56, 0.46, 0.34),
+_RESIDUES: Final[tuple[Colour, ...]] = (  # on dark cloth: bleach, deodorant, toothpaste, paint
+    (0.92, 0.76, 0.66), (0.88, 0.88, 0.84), (0.80, 0.90, 0.90), (0.90, 0.86, 0.66),
 )  # fmt: skip
 
 
 def stain(rng: np.random.Generator, cloth: Colours, ground: Ground) -> Colours:
     """Spill something: an uneven blot with a rim where it dried, and a few splashes."""
     x, y = _spot(rng, ground.inside, 9)
-    radius = rng.uniform(9, 21)
+    radius = rng.uniform(12, 25)
     at = np.arange(SIDE, dtype=np.float32)
     stretch = np.float32(rng.uniform(0.7, 1.4))
     away = np.hypot((at - x)[None, :] * stretch, (at - y)[:, None]) / np.float32(radius)
     away += np.float32(0.20) * noise(rng, 9) + np.float32(0.05) * noise(rng, 2)
     wet = ramp(away, 1.05, 0.80)
     rim = wet * ramp(away, 0.55, 0.95)
-    depth = np.float32(rng.uniform(0.5, 0.85)) * (np.float32(0.62) * wet + np.float32(0.38) * rim)
+    depth = np.float32(rng.uniform(0.65, 0.95)) * (np.float32(0.62) * wet + np.float32(0.38) * rim)
     for _ in range(rng.integers(0, 5)):
         angle, far = rng.uniform(0, 2 * np.pi), radius * rng.uniform(1.15, 1.7)
         drop = np.float32([x + far * np.cos(angle), y + far * np.sin(angle)])
         depth = np.maximum(depth, 0.5 * filled(_blob(rng, drop, rng.uniform(1.0, 2.6))))
     depth *= ground.inside
     if ground.dark:
-        return blend(cloth, _RESIDUES[rng.integers(len(_RESIDUES))], depth * np.float32(0.8))
+        return blend(cloth, _RESIDUES[rng.integers(len(_RESIDUES))], depth * np.float32(0.9))
     # Liquids tint the threads: what is woven in still shows.
     tint = np.float32(_LIQUIDS[rng.integers(len(_LIQUIDS))]) * np.float32(1.1)
     return blend(cloth, cloth * tint, depth)
@@ -69,7 +69,7 @@ def stain(rng: np.random.Generator, cloth: Colours, ground: Ground) -> Colours:
 def hole(rng: np.random.Generator, cloth: Colours, ground: Ground) -> Colours:
     """Wear or tear the cloth through: the table shows, with frayed threads around and across."""
     middle = np.float32(_spot(rng, ground.inside, 10))
-    radius = rng.uniform(4.5, 9.0)
+    radius = rng.uniform(6.0, 11.0)
     outline = _blob(rng, middle, radius)
     gap = filled(outline)
     depth = shifted(gap, 1.5, 2.0)
@@ -89,12 +89,13 @@ def hole(rng: np.random.Generator, cloth: Colours, ground: Ground) -> Colours:
 def loose_thread(rng: np.random.Generator, cloth: Colours, ground: Ground) -> Colours:
     """Pull a thread: it curls over the cloth, and casts a shadow."""
     start = np.float32(_spot(rng, ground.inside, 4))
-    pieces = int(rng.integers(22, 42))
-    turns = np.cumsum(rng.normal(0, 0.22, pieces)) * 0.5 + rng.normal(0, 0.10) * np.arange(pieces)
+    pieces = int(rng.integers(32, 56))
+    curl = rng.choice([-1, 1]) * rng.uniform(0.06, 0.22)
+    turns = np.cumsum(curl + rng.normal(0, 0.22, pieces))
     heading = rng.uniform(0, 2 * np.pi) + turns
     steps = np.stack([np.cos(heading), np.sin(heading)], axis=1) * rng.uniform(2.0, 3.2)
     line = (start + np.cumsum(steps, axis=0)).astype(np.float32)
-    thread = stroke([line], 1.0 if rng.random() < 0.5 else 2.0)  # noqa: PLR2004
+    thread = np.clip(soften(stroke([line]), 0.55) * np.float32(1.9), 0, 1)  # about two pixels
     shadow = soften(shifted(thread, 1.6, 2.2), 0.9) * np.float32(0.5)
     shaded = times(cloth, 1 - shadow)
     return blend(shaded, _thread(rng, ground), thread * np.float32(0.92))

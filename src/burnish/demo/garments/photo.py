@@ -31,7 +31,7 @@ from burnish.demo.garments.raster import (
 
 _STITCH: Final = 0.034  # garment units from one stitch to the next
 _SUN: Final = np.float32([-0.55, -0.75])  # where the light comes from: above, from the left
-_SECOND_FLAW: Final = 0.3  # how often there is another one
+_SECOND_FLAW: Final = 0.5  # how often there is another one
 
 
 class Domain(StrEnum):
@@ -51,7 +51,7 @@ def render(name: str, domain: Domain, *, defect: bool) -> bytes:
     bolt = weave(rng, terry=kind == "towel")
     cut = CUTS[kind](rng)
     lie = lay(rng, cut)
-    surface = folds(rng, rng.uniform(0.8, 1.25) if patterned else rng.uniform(0.6, 1.0))
+    surface = folds(rng, rng.uniform(0.7, 1.1) if patterned else rng.uniform(0.6, 1.0))
     table = (room.wood if patterned else room.laminate)(rng)
 
     inside = filled(lie.pixels(rounded(cut.outline)))

@@ -39,8 +39,8 @@ class Folds(NamedTuple):
 
 def lay(rng: np.random.Generator, cut: Cut) -> Lie:
     """Lay a garment on the table, nearly upright."""
-    angle = np.clip(rng.normal(0, 0.14), -0.35, 0.35)
-    scale = cut.size * SIDE * rng.uniform(0.92, 1.04)
+    angle = np.clip(rng.normal(0, 0.12), -0.26, 0.26)
+    scale = cut.size * SIDE * rng.uniform(0.94, 1.02)
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)
     sway = np.stack(
         [
@@ -66,11 +66,11 @@ def folds(rng: np.random.Generator, depth: float) -> Folds:
         along = (_X - x) * np.float32(np.cos(angle)) + (_Y - y) * np.float32(np.sin(angle))
         aside = (_Y - y) * np.float32(np.cos(angle)) - (_X - x) * np.float32(np.sin(angle))
         aside += np.float32(rng.normal(0, 0.004)) * along * along
-        wide, long = np.exp(rng.uniform(np.log(2.0), np.log(6.5))), rng.uniform(14, 42)
+        wide, long = np.exp(rng.uniform(np.log(2.2), np.log(11.0))), rng.uniform(16, 48)
         # One side of a fold falls off faster than the other.
         lean = np.where(aside > 0, np.float32(rng.uniform(0.9, 2.2)), np.float32(1))
         bump = np.exp(-((aside * lean / np.float32(wide)) ** 2) - (along / np.float32(long)) ** 2)
-        height += bump * np.float32(rng.choice([-1, 1, 1]) * wide * rng.uniform(0.25, 0.6))
+        height += bump * np.float32(rng.choice([-1, 1, 1]) * wide * rng.uniform(0.22, 0.5))
     height *= np.float32(depth)
     right, down = (cv2.Sobel(height, cv2.CV_32F, *axis, scale=1 / 8) for axis in ((1, 0), (0, 1)))
     hollow = soften(height, 5) - height

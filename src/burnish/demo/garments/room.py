@@ -30,7 +30,7 @@ def wood(rng: np.random.Generator) -> Colours:
     # Grain runs along the boards: noise, stretched.
     fine = cv2.resize(noise(rng, 1, SIDE)[:, :24], (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
     broad = cv2.resize(noise(rng, 3.5, SIDE)[:, :48], (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
-    grain = 1 + np.float32(0.05) * fine + np.float32(0.09) * broad
+    grain = 1 + np.float32(0.04) * fine + np.float32(0.06) * broad
     shade = grain * np.float32(tones * gap)[:, None]
     colour = np.float32([0.47, 0.36, 0.27]) * np.float32(rng.uniform(0.75, 1.1))
     return _tinted(np.asarray(shade, np.float32), colour)
@@ -48,7 +48,7 @@ def warm_light(rng: np.random.Generator) -> Colours:
     x, y = rng.uniform(-0.1, 1.1, 2)
     away = (_AT - np.float32(x))[None, :] ** 2 + (_AT - np.float32(y))[:, None] ** 2
     lamp = np.exp(-away * np.float32(rng.uniform(0.9, 1.7)))
-    strength = np.float32(0.52) + np.float32(rng.uniform(0.6, 0.8)) * lamp
+    strength = np.float32(0.60) + np.float32(rng.uniform(0.5, 0.7)) * lamp
     warm, cool = np.float32([1.10, 0.97, 0.78]), np.float32([0.98, 0.98, 1.02])
     return cv2.merge([strength * (low + (high - low) * lamp) for low, high in zip(cool, warm, strict=True)])
 
