@@ -2,7 +2,7 @@
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["support.control", "support.ledger", "support.world"]
+pytest_plugins = ["support.control", "support.ledger", "support.plane", "support.world"]
 
 # How fast an example runs says something of the machine, nothing of the code.
 settings.register_profile(

@@ -7,12 +7,13 @@ from typing import Annotated, Final
 import msgspec
 from litestar import get
 from litestar.datastructures import State
-from litestar.params import HeaderParameter
+from litestar.params import FromQuery, HeaderParameter
 from litestar.response import ServerSentEvent
 from litestar.response.sse import ServerSentEventMessage
 
 from burnish.api.control import Control
 from burnish.api.pages import Items
+from burnish.api.problems import RESPONSES
 from burnish.kernel.audit import AuditEntry
 from burnish.kernel.events import Event
 
@@ -21,11 +22,11 @@ KEEPALIVE_S: Final = 15.0  # a comment now and then tells both ends that the oth
 PAGE: Final = 200  # events read at once
 
 
-@get("/v1/events", media_type="text/event-stream", sync_to_thread=True)
+@get("/v1/events", media_type="text/event-stream", sync_to_thread=True, responses=RESPONSES)
 def stream_events(
     state: State,
-    model: str | None = None,
-    after: int | None = None,
+    model: FromQuery[str | None] = None,
+    after: FromQuery[int | None] = None,
     last_event_id: Annotated[
         str | None, HeaderParameter(name="Last-Event-ID", required=False)
     ] = None,
@@ -40,8 +41,8 @@ def stream_events(
     return ServerSentEvent(_messages(control, model, after))
 
 
-@get("/v1/audit", sync_to_thread=True)
-def list_audit(state: State, limit: int = 50) -> Items[AuditEntry]:
+@get("/v1/audit", sync_to_thread=True, responses=RESPONSES)
+def list_audit(state: State, limit: FromQuery[int] = 50) -> Items[AuditEntry]:
     """List the newest rows of the audit log."""
     control: Control = state.control
     with control.views() as view:
@@ -53,7 +54,7 @@ async def _messages(
 ) -> AsyncIterator[ServerSentEventMessage]:
     loop = asyncio.get_running_loop()
     spoken = loop.time()
-    while not control.draining():
+    while True:
         events = await asyncio.to_thread(_events, control, after)
         for event in events:
             after = event.id
@@ -63,6 +64,8 @@ async def _messages(
                 yield ServerSentEventMessage(data=data, event=event.type, id=event.id)
         if len(events) == PAGE:
             continue
+        if control.draining():
+            return
         if loop.time() - spoken > KEEPALIVE_S:
             spoken = loop.time()
             yield ServerSentEventMessage(data=None, comment="still here")

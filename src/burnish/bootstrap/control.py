@@ -1,8 +1,10 @@
 """The control role: the API and the live events."""
 
+from collections.abc import Callable
 from typing import Final
 
 import uvicorn
+from litestar import Litestar
 
 from burnish.adapters.subprocess_jobs import SubprocessLauncher
 from burnish.adapters.system import new_id, utc_now
@@ -51,11 +53,10 @@ class OperatorTriggers:
             )
 
 
-def run(settings: Settings) -> None:
-    """Serve the API until SIGTERM."""
-    house = House.open(settings, "control")
+def application(house: House, draining: Callable[[], bool]) -> Litestar:
+    """Return the API over a house; `draining` tells when waiting requests are to end."""
+    settings = house.settings
     launcher = SubprocessLauncher(settings.data / "jobs", settings.data / "cache")
-    server: uvicorn.Server | None = None
     control = Control(
         units=house.unit,
         views=house.view,
@@ -66,16 +67,22 @@ def run(settings: Settings) -> None:
         tokens=house.tokens,
         admin_token_sha256=house.admin_token_sha256,
         job_log=launcher.log,
-        draining=lambda: server is not None and server.should_exit,
+        draining=draining,
         clock=utc_now,
         ids=new_id,
         registry=house.registry,
         max_payload_bytes=settings.control.max_payload_bytes,
         max_artifact_bytes=settings.control.max_artifact_bytes,
     )
+    return build(control)
+
+
+def run(settings: Settings) -> None:
+    """Serve the API until SIGTERM."""
+    house = House.open(settings, "control")
     server = uvicorn.Server(
         uvicorn.Config(
-            build(control),
+            application(house, lambda: server.should_exit),
             host=settings.control.host,
             port=settings.control.port,
             http="httptools",
