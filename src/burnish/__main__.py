@@ -103,7 +103,9 @@ def _role(role: str) -> Callable[..., None]:
 
 
 def _demo(
-    model: Annotated[str, typer.Option(help="solar (real photos) or laundry (rendered, quick).")] = "solar",
+    model: Annotated[
+        str, typer.Option(help="solar (real photos) or laundry (rendered, quick).")
+    ] = "solar",
     json_: Annotated[Path | None, typer.Option("--json", help="Write the numbers here.")] = None,
     keep: Annotated[Path | None, typer.Option(help="Keep everything in this directory.")] = None,
 ) -> None:

@@ -47,12 +47,13 @@ class PhotoFile(Struct, frozen=True, kw_only=True):
 
 
 class Pace(Struct, frozen=True, kw_only=True):
-    """How much happens in a round, in photos."""
+    """How much happens in a round, in photos, and what it takes to be let in."""
 
     arrivals: int  # that arrive
     looks: int  # answers to them that the reviewer looks at
     more: int  # that arrive at a time when a round has not enough corrections yet
     min_corrections: int  # trigger a training: few enough for a good model's mistakes to reach it
+    p_better: float  # how surely a candidate must beat the champion: a small round proves little
 
 
 class Album(Struct, frozen=True, kw_only=True):

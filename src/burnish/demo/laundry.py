@@ -17,7 +17,7 @@ FIRST: Final = 120  # plain photos of the first model
 HOLDOUT: Final = 150  # half of them plain
 STREAM: Final = 900  # likewise; costs nothing until a photo arrives
 PASSERS: Final = 40  # few enough that each is asked about several times per release
-PACE: Final = Pace(arrivals=100, looks=80, more=30, min_corrections=10)
+PACE: Final = Pace(arrivals=140, looks=110, more=30, min_corrections=12, p_better=0.50)
 
 
 class Rendered(Struct, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ holdout_source = "{model}-holdout"  # exactly these photos judge every model and
 validation = 0
 holdout = 0
 per_class = 0
-p_better = 0.90
+p_better = {p_better:.2f}
 
 [release]
 approval = "auto"
@@ -38,5 +38,8 @@ def policy(album: Album) -> str:
     """Return the policy file of an album's model."""
     labels = msgspec.json.encode(album.labels).decode()
     return POLICY.format(
-        model=album.model, labels=labels, corrections=album.pace.min_corrections
+        model=album.model,
+        labels=labels,
+        corrections=album.pace.min_corrections,
+        p_better=album.pace.p_better,
     )

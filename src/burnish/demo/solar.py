@@ -16,7 +16,7 @@ FIRST: Final = 300  # monocrystalline photos of the first model
 HOLDOUT: Final = 500
 PASSERS: Final = 100  # few enough that each is asked about several times per release
 LABELS: Final = {"0.0": "good", "1.0": "defect"}
-PACE: Final = Pace(arrivals=300, looks=200, more=60, min_corrections=25)
+PACE: Final = Pace(arrivals=300, looks=200, more=60, min_corrections=25, p_better=0.90)
 FIELDS: Final = 3  # path, probability of a defect, kind of cell
 
 
@@ -30,9 +30,7 @@ def photos(folder: Path) -> list[tuple[Photo, str]]:
     rows = [line.split() for line in (folder / "labels.csv").read_text().splitlines()]
     return [
         (
-            PhotoFile(
-                name=Path(row[0]).name, label=LABELS.get(row[1], ""), path=folder / row[0]
-            ),
+            PhotoFile(name=Path(row[0]).name, label=LABELS.get(row[1], ""), path=folder / row[0]),
             row[2],
         )
         for row in rows

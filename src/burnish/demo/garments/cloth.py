@@ -5,6 +5,7 @@ follow where the garment is turned and folded. Threads run along the axes, which
 texture a product of two short profiles.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from burnish.demo.garments.raster import SIDE, Colour, Plane, noise
 
 TILE: Final = SIDE  # pixels; a cloth wraps around beyond, at the far corners only
-_TAU: Final = np.float32(2 * np.pi)
+_TAU: Final = math.tau
 _GRID: Final = np.arange(TILE, dtype=np.float32)
 
 
@@ -44,7 +45,7 @@ def plain(rng: np.random.Generator, *, terry: bool) -> Cloth:
     base = _dye(rng, PLAIN_DYES[rng.integers(len(PLAIN_DYES))])
     faint = 0.35 if rng.random() < 0.2 else 0.0  # noqa: PLR2004
     second = tuple(channel * 0.82 for channel in base)
-    pattern = _stripes(rng, rng.uniform(9, 22)) * np.float32(faint)
+    pattern = _stripes(rng, rng.uniform(9, 22)) * faint
     weave = "terry" if terry else str(rng.choice(["plain", "knit"]))
     return _woven(rng, base, (second[0], second[1], second[2]), pattern, weave, dark=False)
 
@@ -54,25 +55,34 @@ def patterned(rng: np.random.Generator, *, terry: bool) -> Cloth:
     base, second = DARK_DYES[rng.integers(len(DARK_DYES))]
     name = str(rng.choice(list(_PATTERNS)))
     period = rng.uniform(10, 26)
-    pattern = _PATTERNS[name](rng, period) * np.float32(rng.uniform(0.30, 0.60))
+    pattern = _PATTERNS[name](rng, period) * rng.uniform(0.30, 0.60)
     weave = "terry" if terry else str(rng.choice(["plain", "knit", "twill"]))
     return _woven(rng, _dye(rng, base), _dye(rng, second), pattern, weave, dark=True)
 
 
 def _dye(rng: np.random.Generator, colour: Colour) -> Colour:
     """Return the colour as this bath gave it."""
-    red, green, blue = np.clip(np.array(colour) * rng.uniform(0.94, 1.05) + rng.normal(0, 0.012, 3), 0, 1)
+    red, green, blue = np.clip(
+        np.array(colour) * rng.uniform(0.94, 1.05) + rng.normal(0, 0.012, 3), 0, 1
+    )
     return float(red), float(green), float(blue)
 
 
 def _woven(
-    rng: np.random.Generator, base: Colour, second: Colour, pattern: Plane, weave: str, *, dark: bool
+    rng: np.random.Generator,
+    base: Colour,
+    second: Colour,
+    pattern: Plane,
+    weave: str,
+    *,
+    dark: bool,
 ) -> Cloth:
-    threads = _WEAVES[weave](rng) * np.float32(1.5 if dark else 1.0)  # raised threads catch light
-    tint = np.float32(second) - np.float32(base)
-    bright = (1 + threads) * np.float32(255)
-    channels = [(np.float32(low) + pattern * rise) * bright for low, rise in zip(base, tint, strict=True)]
-    return Cloth(cv2.convertScaleAbs(cv2.merge(channels)), base, dark)
+    threads = _WEAVES[weave](rng) * (1.5 if dark else 1.0)  # raised threads catch light
+    bright = (1 + threads) * 255
+    channels = [
+        (low + pattern * (high - low)) * bright for low, high in zip(base, second, strict=True)
+    ]
+    return Cloth(np.asarray(cv2.convertScaleAbs(cv2.merge(channels)), np.uint8), base, dark)
 
 
 # --- patterns: the share of the second colour, 0..1
@@ -80,8 +90,8 @@ def _woven(
 
 def _bands(period: float, share: float, phase: float = 0.0) -> NDArray[np.float32]:
     """Return a soft-edged square wave along one axis; `share` of each period is 1."""
-    at = (_GRID / np.float32(period) + np.float32(phase)) % 1
-    edge = np.float32(0.7 / period)  # a thread's width
+    at = (_GRID / period + phase) % 1
+    edge = 0.7 / period  # a thread's width
     return np.asarray(np.clip((share / 2 - np.abs(at - 0.5)) / edge + 0.5, 0, 1), np.float32)
 
 
@@ -96,7 +106,7 @@ def _across(profile: NDArray[np.float32]) -> Plane:
 
 def _gingham(_rng: np.random.Generator, period: float) -> Plane:
     one = _bands(period, 0.5)
-    return (one[:, None] + one[None, :]) / 2
+    return np.asarray((one[:, None] + one[None, :]) / 2, np.float32)
 
 
 def _tartan(rng: np.random.Generator, period: float) -> Plane:
@@ -104,17 +114,17 @@ def _tartan(rng: np.random.Generator, period: float) -> Plane:
     lines = np.maximum(_bands(period, 0.3) * 0.45, _bands(period, 0.05, 0.42))
     if rng.random() < 0.5:  # noqa: PLR2004
         lines = np.maximum(lines, _bands(period, 0.05, 0.58))
-    return (lines[:, None] + lines[None, :]) / 1.5
+    return np.asarray((lines[:, None] + lines[None, :]) / 1.5, np.float32)
 
 
 def _dots(_rng: np.random.Generator, period: float) -> Plane:
-    wave = np.cos(_TAU * _GRID / np.float32(period * 1.4))
-    return np.clip((wave[:, None] * wave[None, :] - 0.55) * 6, 0, 1)
+    wave = np.cos(_TAU * _GRID / (period * 1.4))
+    return np.asarray(np.clip((wave[:, None] * wave[None, :] - 0.55) * 6, 0, 1), np.float32)
 
 
 def _herringbone(_rng: np.random.Generator, period: float) -> Plane:
-    zigzag = np.abs((_GRID / np.float32(period) % 1) - 0.5) * np.float32(2 * period)
-    wave = np.sin(_TAU * (zigzag[None, :] + _GRID[:, None]) / np.float32(5))
+    zigzag = np.abs((_GRID / period % 1) - 0.5) * (2 * period)
+    wave = np.sin(_TAU * (zigzag[None, :] + _GRID[:, None]) / 5)
     return np.asarray(0.3 + 0.3 * wave, np.float32)
 
 
@@ -137,25 +147,26 @@ _PATTERNS: Final[Mapping[str, Callable[[np.random.Generator, float], Plane]]] = 
 
 
 def _plain_weave(rng: np.random.Generator) -> Plane:
-    wave = np.sin(_TAU * _GRID / np.float32(3.4))
+    wave = np.sin(_TAU * _GRID / 3.4)
     slub = noise(rng, 1.5)[0]  # some threads are thicker than others
-    return 0.05 * wave[:, None] * wave[None, :] + 0.018 * (slub[:, None] + slub[None, ::-1])
+    grid = 0.05 * wave[:, None] * wave[None, :] + 0.018 * (slub[:, None] + slub[None, ::-1])
+    return np.asarray(grid, np.float32)
 
 
 def _knit(_rng: np.random.Generator) -> Plane:
-    column = np.abs((_GRID / np.float32(5) % 1) - 0.5) * np.float32(2)  # each column is a chain of Vs
-    wave = np.sin(_TAU * (_GRID[:, None] / np.float32(4.2) + 0.45 * column[None, :]))
+    column = np.abs((_GRID / 5 % 1) - 0.5) * 2  # each column is a chain of Vs
+    wave = np.sin(_TAU * (_GRID[:, None] / 4.2 + 0.45 * column[None, :]))
     return np.asarray(0.055 * wave - 0.05 * (column > 0.85)[None, :], np.float32)  # noqa: PLR2004
 
 
 def _twill(rng: np.random.Generator) -> Plane:
-    wave = np.sin(_TAU * (_GRID[:, None] + _GRID[None, :]) / np.float32(4.6))
+    wave = np.sin(_TAU * (_GRID[:, None] + _GRID[None, :]) / 4.6)
     slub = noise(rng, 1.5)[0]
     return np.asarray(0.06 * wave + 0.03 * slub[None, :], np.float32)
 
 
 def _terry(rng: np.random.Generator) -> Plane:
-    loops = np.sin(_TAU * _GRID / np.float32(4))[:, None]
+    loops = np.sin(_TAU * _GRID / 4)[:, None]
     return np.asarray(0.032 * noise(rng, 0.8) + 0.03 * loops, np.float32)
 
 

@@ -49,7 +49,10 @@ def shirt(rng: np.random.Generator) -> Cut:
     """Cut a T-shirt, or, as often, a shirt with collar, placket, buttons and pocket."""
     sleeve = rng.uniform(-0.06, 0.22)  # how much longer than the shortest
     flare = rng.uniform(-0.03, 0.05)
-    cuff_top, cuff_low = (0.95 + 0.3 * sleeve, -0.40 + sleeve), (0.77 + 0.2 * sleeve, -0.12 + sleeve)
+    cuff_top, cuff_low = (
+        (0.95 + 0.3 * sleeve, -0.40 + sleeve),
+        (0.77 + 0.2 * sleeve, -0.12 + sleeve),
+    )
     right = points(
         (0.20, -0.84), (0.52, -0.74), cuff_top, cuff_low,
         (0.52, -0.26), (0.50, 0.25), (0.53 + flare, 0.90),
@@ -80,7 +83,7 @@ def shirt(rng: np.random.Generator) -> Cut:
             *seams,
             Seam(placket[[0, 3]]), Seam(placket[[1, 2]]),
             Seam(np.concatenate([pocket, pocket[:1]])),
-            Seam(pocket[:2] + np.float32([0, 0.04])),
+            Seam(pocket[:2] + points((0, 0.04))),
             *_both(flap, stitched=False),
         ],
         np.stack([np.zeros(6), rows], axis=1).astype(np.float32),
@@ -112,11 +115,11 @@ def trousers(rng: np.random.Generator) -> Cut:
     outer, inner = (0.50, leg), (0.13, leg)
     right = points((0.36, -0.90), (0.39, -0.75), (0.47, -0.45), outer, inner, (0.02, -0.08))
     belt = points((-0.36, -0.90), (0.36, -0.90), (0.385, -0.77), (-0.385, -0.77))
-    hem = np.float32([0, -_HEM])
+    hem = points((0, -_HEM))
     loops = [
-        Panel(points((x - 0.018, -0.92), (x + 0.018, -0.92), (x + 0.018, -0.75), (x - 0.018, -0.75)), 1.1)
-        for x in (-0.24, 0.24)
-    ]  # fmt: skip
+        Panel(points((x, -0.92), (x + 0.036, -0.92), (x + 0.036, -0.75), (x, -0.75)), 1.1)
+        for x in (-0.258, 0.222)
+    ]
     seams = [
         Seam(belt[[3, 2]]), Seam(points((-0.36, -0.88), (0.36, -0.88))),
         Seam(points((0, -0.77), (0, -0.10)), stitched=False),
@@ -125,12 +128,12 @@ def trousers(rng: np.random.Generator) -> Cut:
         *_both(points(outer, inner) + hem),
         *_both(points((0.33, -0.45), (0.315, leg)), stitched=False),
     ]  # fmt: skip
-    middle = np.float32([0, -0.24])  # noqa: PLR2004
+    middle = points((0, -0.24))
     cut = Cut(
         _mirrored(right[:-1], points(), right[-1:]), [Panel(belt, 0.94), *loops], seams,
         points((0.0, -0.835)), 0.48 if leg > 0.5 else 0.60,  # noqa: PLR2004
     )  # fmt: skip
-    return _moved(cut, -middle if leg < 0.5 else np.float32([0, 0]))  # noqa: PLR2004
+    return _moved(cut, -middle) if leg < 0.5 else cut  # noqa: PLR2004
 
 
 CUTS: Final[Mapping[str, Callable[[np.random.Generator], Cut]]] = {
@@ -173,7 +176,7 @@ def _moved(cut: Cut, by: Points) -> Cut:
 
 
 def _mirror(line: Points) -> Points:
-    return line * np.float32([-1, 1])
+    return line * points((-1, 1))
 
 
 def _mirrored(right: Points, top: Points, bottom: Points | None = None) -> Points:

@@ -48,34 +48,34 @@ def stain(rng: np.random.Generator, cloth: Colours, ground: Ground) -> Colours:
     x, y = _spot(rng, ground.inside, 9)
     radius = rng.uniform(12, 25)
     at = np.arange(SIDE, dtype=np.float32)
-    stretch = np.float32(rng.uniform(0.7, 1.4))
-    away = np.hypot((at - x)[None, :] * stretch, (at - y)[:, None]) / np.float32(radius)
-    away += np.float32(0.20) * noise(rng, 9) + np.float32(0.05) * noise(rng, 2)
+    stretch = rng.uniform(0.7, 1.4)
+    away = np.hypot((at - x)[None, :] * stretch, (at - y)[:, None]) / radius
+    away += 0.20 * noise(rng, 9) + 0.05 * noise(rng, 2)
     wet = ramp(away, 1.05, 0.80)
     rim = wet * ramp(away, 0.55, 0.95)
-    depth = np.float32(rng.uniform(0.65, 0.95)) * (np.float32(0.62) * wet + np.float32(0.38) * rim)
+    depth = rng.uniform(0.65, 0.95) * (0.62 * wet + 0.38 * rim)
     for _ in range(rng.integers(0, 5)):
         angle, far = rng.uniform(0, 2 * np.pi), radius * rng.uniform(1.15, 1.7)
-        drop = np.float32([x + far * np.cos(angle), y + far * np.sin(angle)])
+        drop = np.array([x + far * np.cos(angle), y + far * np.sin(angle)], np.float32)
         depth = np.maximum(depth, 0.5 * filled(_blob(rng, drop, rng.uniform(1.0, 2.6))))
     depth *= ground.inside
     if ground.dark:
-        return blend(cloth, _RESIDUES[rng.integers(len(_RESIDUES))], depth * np.float32(0.9))
+        return blend(cloth, _RESIDUES[rng.integers(len(_RESIDUES))], depth * 0.9)
     # Liquids tint the threads: what is woven in still shows.
-    tint = np.float32(_LIQUIDS[rng.integers(len(_LIQUIDS))]) * np.float32(1.1)
+    tint = np.array(_LIQUIDS[rng.integers(len(_LIQUIDS))], np.float32) * 1.1
     return blend(cloth, cloth * tint, depth)
 
 
 def hole(rng: np.random.Generator, cloth: Colours, ground: Ground) -> Colours:
     """Wear or tear the cloth through: the table shows, with frayed threads around and across."""
-    middle = np.float32(_spot(rng, ground.inside, 10))
+    middle = np.array(_spot(rng, ground.inside, 10), np.float32)
     radius = rng.uniform(6.0, 11.0)
     outline = _blob(rng, middle, radius)
     gap = filled(outline)
-    depth = shifted(gap, 1.5, 2.0)
-    beneath = times(ground.table, np.float32(0.30) + np.float32(0.38) * depth * gap)  # in its shadow
+    depth = shifted(gap, 1, 2)
+    beneath = times(ground.table, 0.30 + 0.38 * depth * gap)  # in its shadow
     worn = soften(gap, 2.2)
-    thin = blend(cloth, _fray(ground), np.float32(0.55) * np.clip(worn * 1.6 - gap, 0, 1))
+    thin = blend(cloth, _fray(ground), 0.55 * np.clip(worn * 1.6 - gap, 0, 1))
     torn = blend(thin, beneath, gap)
     ends = []
     for _ in range(rng.integers(9, 16)):
@@ -88,17 +88,17 @@ def hole(rng: np.random.Generator, cloth: Colours, ground: Ground) -> Colours:
 
 def loose_thread(rng: np.random.Generator, cloth: Colours, ground: Ground) -> Colours:
     """Pull a thread: it curls over the cloth, and casts a shadow."""
-    start = np.float32(_spot(rng, ground.inside, 4))
+    start = np.array(_spot(rng, ground.inside, 4), np.float32)
     pieces = int(rng.integers(32, 56))
     curl = rng.choice([-1, 1]) * rng.uniform(0.06, 0.22)
     turns = np.cumsum(curl + rng.normal(0, 0.22, pieces))
     heading = rng.uniform(0, 2 * np.pi) + turns
     steps = np.stack([np.cos(heading), np.sin(heading)], axis=1) * rng.uniform(2.0, 3.2)
     line = (start + np.cumsum(steps, axis=0)).astype(np.float32)
-    thread = np.clip(soften(stroke([line]), 0.55) * np.float32(1.9), 0, 1)  # about two pixels
-    shadow = soften(shifted(thread, 1.6, 2.2), 0.9) * np.float32(0.5)
+    thread = np.clip(soften(stroke([line]), 0.55) * 1.9, 0, 1)  # about two pixels
+    shadow = soften(shifted(thread, 2, 2), 0.9) * 0.5
     shaded = times(cloth, 1 - shadow)
-    return blend(shaded, _thread(rng, ground), thread * np.float32(0.92))
+    return blend(shaded, _thread(rng, ground), thread * 0.92)
 
 
 FLAWS: Final[Mapping[str, Flaw]] = {"stain": stain, "hole": hole, "thread": loose_thread}
@@ -131,6 +131,5 @@ def _blob(rng: np.random.Generator, middle: Points, radius: float) -> Points:
     edge = radius * np.ones_like(angle)
     for waves in (2, 3, 5):
         edge *= 1 + rng.normal(0, 0.32 / waves) * np.cos(waves * angle + rng.uniform(0, 6.3))
-    return (middle + edge[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)).astype(
-        np.float32
-    )
+    ring = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return np.asarray(middle + edge[:, None] * ring, np.float32)

@@ -8,13 +8,12 @@ import hashlib
 from enum import StrEnum
 from typing import Final
 
-import cv2
 import numpy as np
 
 from burnish.demo.garments import cloth, room
 from burnish.demo.garments.cuts import CUTS, Cut, resampled, rounded
 from burnish.demo.garments.flaws import FLAWS, Ground
-from burnish.demo.garments.placing import Folds, Lie, folds, lay, threads
+from burnish.demo.garments.placing import Folds, Lie, folds, lay, worn
 from burnish.demo.garments.raster import (
     SIDE,
     Colours,
@@ -30,7 +29,9 @@ from burnish.demo.garments.raster import (
 )
 
 _STITCH: Final = 0.034  # garment units from one stitch to the next
-_SUN: Final = np.float32([-0.55, -0.75])  # where the light comes from: above, from the left
+_SUN: Final = np.array(
+    [-0.55, -0.75], np.float32
+)  # where the light comes from: above, from the left
 _SECOND_FLAW: Final = 0.5  # how often there is another one
 
 
@@ -55,10 +56,7 @@ def render(name: str, domain: Domain, *, defect: bool) -> bytes:
     table = (room.wood if patterned else room.laminate)(rng)
 
     inside = filled(lie.pixels(rounded(cut.outline)))
-    flat = cv2.remap(
-        bolt.tile, threads(lie, surface), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
-    )
-    sewn = _sewn(np.multiply(flat, np.float32(1 / 255), dtype=np.float32), cut, lie, bolt)
+    sewn = _sewn(worn(bolt.tile, lie, surface), cut, lie, bolt)
     if defect:
         ground = Ground(inside, bolt.base, bolt.dark, table)
         for _ in range(2 if rng.random() < _SECOND_FLAW else 1):
@@ -66,7 +64,7 @@ def render(name: str, domain: Domain, *, defect: bool) -> bytes:
     lit = times(sewn, _shade(surface, inside))
     scene = blend(_shadowed(table, inside), lit, inside)
     light = (room.warm_light if patterned else room.even_light)(rng)
-    return room.photograph(rng, cv2.multiply(scene, light))
+    return room.photograph(rng, scene * light)
 
 
 def _sewn(fabric: Colours, cut: Cut, lie: Lie, bolt: cloth.Cloth) -> Colours:
@@ -76,8 +74,8 @@ def _sewn(fabric: Colours, cut: Cut, lie: Lie, bolt: cloth.Cloth) -> Colours:
     for panel in cut.panels:
         outline = lie.pixels(panel.outline)
         area = filled(outline)
-        tone += (np.float32(panel.tone) - tone) * area
-        groove = np.maximum(groove, np.float32(0.7) * stroke([_closed(outline)]))
+        tone += (panel.tone - tone) * area
+        groove = np.maximum(groove, 0.7 * stroke([_closed(outline)]))
     seams = [lie.pixels(resampled(seam.line, _STITCH / 2)) for seam in cut.seams]
     groove = np.maximum(groove, stroke(seams))
     stitches = stroke(
@@ -90,10 +88,10 @@ def _sewn(fabric: Colours, cut: Cut, lie: Lie, bolt: cloth.Cloth) -> Colours:
         0.9,
     )
     depth = soften(groove, 0.8)
-    tone *= 1 - np.float32(0.24) * depth + np.float32(0.12) * shifted(depth, 1, 1.4)
+    tone *= 1 - 0.24 * depth + 0.12 * shifted(depth, 1, 1)
     sewn = times(fabric, tone)
-    thread = np.float32(bolt.base) * np.float32(1.7 if bolt.dark else 0.72)
-    sewn = blend(sewn, np.clip(thread, 0, 0.9), stitches * np.float32(0.55))
+    thread = np.array(bolt.base, np.float32) * (1.7 if bolt.dark else 0.72)
+    sewn = blend(sewn, np.clip(thread, 0, 0.9), stitches * 0.55)
     return _buttoned(sewn, cut, lie, bolt) if len(cut.buttons) else sewn
 
 
@@ -104,25 +102,25 @@ def _buttoned(sewn: Colours, cut: Cut, lie: Lie, bolt: cloth.Cloth) -> Colours:
     discs = filled(*(centre + radius * ring for centre in centres))
     light = filled(*(centre + _SUN * 0.9 + 0.55 * radius * ring for centre in centres))
     holes = filled(*(centre + 0.5 + 0.7 * ring for centre in centres))
-    shade = soften(shifted(discs, 0.8, 1.4), 0.8)
-    face = np.float32([0.62, 0.56, 0.46] if bolt.dark else [0.80, 0.78, 0.74])
-    under = times(sewn, 1 - np.float32(0.45) * shade)
+    shade = soften(shifted(discs, 1, 1), 0.8)
+    face = np.array([0.62, 0.56, 0.46] if bolt.dark else [0.80, 0.78, 0.74], np.float32)
+    under = times(sewn, 1 - 0.45 * shade)
     made = blend(under, face, discs)
-    made = blend(made, np.clip(face * 1.25, 0, 1), light * np.float32(0.7))
-    return blend(made, face * np.float32(0.35), holes)
+    made = blend(made, np.clip(face * 1.25, 0, 1), light * 0.7)
+    return blend(made, face * 0.35, holes)
 
 
 def _shade(surface: Folds, inside: Plane) -> Plane:
     """Return how brightly each spot of the cloth is lit: by its slope, its depth and its edge."""
     facing = surface.right * _SUN[0] + surface.down * _SUN[1]
-    shade = 1 - np.float32(0.62) * facing - np.float32(0.14) * np.clip(surface.hollow, -0.8, 1.6)
+    shade = 1 - 0.62 * facing - 0.14 * np.clip(surface.hollow, -0.8, 1.6)
     rounding = ramp(soften(inside, 2.5), 0.45, 0.95)  # cloth turns down at its edge
     return np.asarray(np.clip(shade, 0.35, 1.4) * (0.80 + 0.20 * rounding), np.float32)
 
 
 def _shadowed(table: Colours, inside: Plane) -> Colours:
-    near, far = soften(shifted(inside, 1.5, 2), 1.6), soften(shifted(inside, 4, 6), 6)
-    dark = 1 - np.float32(0.34) * near - np.float32(0.30) * far
+    near, far = soften(shifted(inside, 1, 2), 1.6), soften(shifted(inside, 4, 6), 6)
+    dark = 1 - 0.34 * near - 0.30 * far
     return times(table, dark)
 
 
