@@ -2,7 +2,13 @@
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["support.control", "support.ledger", "support.plane", "support.world"]
+pytest_plugins = [
+    "support.control",
+    "support.ledger",
+    "support.office",
+    "support.plane",
+    "support.world",
+]
 
 # How fast an example runs says something of the machine, nothing of the code.
 settings.register_profile(

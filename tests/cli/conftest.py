@@ -155,7 +155,9 @@ def terminal(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         url = platform.url
         return data or tmp_path, Endpoints(control=url, ingest=url, serve=url, worker=url)
 
-    surroundings = Surroundings(locate=locate, now=lambda: NOW, new_id=lambda: next(ids))
+    surroundings = Surroundings(
+        locate=locate, now=lambda: NOW, new_id=lambda: next(ids), user=lambda: "kim"
+    )
     return Terminal(build(surroundings), tmp_path)
 
 

@@ -10,8 +10,8 @@ from threading import Thread
 import pytest
 
 from burnish.client.api import ApiClient, ApiProblem, Unreachable
-from burnish.client.connection import Connection
 from burnish.client.events import live_events
+from burnish.client.http import Http
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -184,7 +184,7 @@ def test_events_go_on_where_they_broke_off_each_once_and_in_order(server: Server
     told: list[Unreachable] = []
     waits: list[float] = []
     events = live_events(
-        Connection(server.url), model="laundry", reconnecting=told.append, sleep=waits.append
+        Http(server.url), model="laundry", reconnecting=told.append, sleep=waits.append
     )
     with closing(events):
         assert [event["id"] for event in islice(events, 5)] == [1, 2, 3, 4, 5]
@@ -196,14 +196,14 @@ def test_events_go_on_where_they_broke_off_each_once_and_in_order(server: Server
 
 def test_events_begin_after_the_one_that_was_named_even_the_zeroth(server: Server) -> None:
     server.answer = stream(([1], "closed"))
-    with closing(live_events(Connection(server.url), after=0)) as events:
+    with closing(live_events(Http(server.url), after=0)) as events:
         assert next(events)["id"] == 1
     assert server.asked[0][":path"] == "/v1/events?after=0"
 
 
 def test_a_stream_that_never_opened_is_an_error_not_a_wait(server: Server) -> None:
     with pytest.raises(Unreachable):
-        next(live_events(Connection("http://127.0.0.1:1")))
+        next(live_events(Http("http://127.0.0.1:1")))
     server.answer = whole(b'{"code": "auth.invalid"}', 401)
     with pytest.raises(ApiProblem, match=r"auth\.invalid"):
-        next(live_events(Connection(server.url)))
+        next(live_events(Http(server.url)))

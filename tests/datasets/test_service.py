@@ -23,7 +23,8 @@ from burnish.feedback.prediction import Prediction
 from burnish.kernel.digest import digest
 from burnish.kernel.errors import Stale
 from burnish.kernel.ids import DatasetId
-from burnish.kernel.policy import ModelPolicy, policy_of
+from burnish.kernel.policy import ModelPolicy
+from support.ledger import laundry
 
 About = Callable[..., FeedbackRecord]
 World = Any  # of tests/conftest.py
@@ -33,13 +34,8 @@ NEVER_GIVEN = "1.01890000-0000-7000-8000-00000000000b"
 
 
 def policy(**dataset: object) -> ModelPolicy:
-    return policy_of(
-        {
-            "name": "laundry",
-            "kind": "image-classification",
-            "labels": ["good", "defect"],
-            "dataset": {"holdout": 10, "validation": 0.2} | dataset,
-        }
+    return laundry(
+        dataset={"holdout": 10, "validation": 0.2} | dataset,
     )
 
 
@@ -269,4 +265,5 @@ def test_the_store_refuses_a_version_whose_parent_is_not_the_newest(
     assert rows_in(world, datasets) == 1
     with world.unit() as unit:
         unit.datasets.add(structs.replace(orphan, parent=first.id))
+        unit.commit()
     assert [version.number for version in world.service.versions()] == [2, 1]

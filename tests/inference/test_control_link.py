@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from burnish.serving.model import Assignment, ReplicaReport
+from burnish.releases.assignment import Assignment
+from burnish.serving.model import ReplicaReport
 
 
 class ControlPlane:

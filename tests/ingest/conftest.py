@@ -135,11 +135,12 @@ class Front:
 
     def quarantine(self) -> list[dict[str, Any]]:
         """Every line, wherever on its way to the object store it is."""
-        local = self.data / "spool" / "0" / "quarantine"
-        lines = [path.read_text() for path in local.rglob("*.ndjson")]
-        objects = self.objects()
-        lines += [objects.get(key).decode() for key in objects.list("quarantine/")]
-        return [json.loads(line) for text in lines for line in text.splitlines()]
+        spool, objects = self.data / "spool" / "0", self.objects()
+        local = list((spool / "quarantine").rglob("*.ndjson"))
+        files = {str(path.relative_to(spool)): path.read_text() for path in local}
+        # A file that has just been uploaded is still in the folder, under the same name.
+        files |= {key: objects.get(key).decode() for key in objects.list("quarantine/")}
+        return [json.loads(line) for text in files.values() for line in text.splitlines()]
 
 
 def record(number: int = 1, **changes: Any) -> dict[str, Any]:

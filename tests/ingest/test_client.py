@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from burnish.client.feedback import Feedback, FeedbackError
+from burnish.client.feedback import ApiProblem, Feedback
 
 BEARER = "a-token"
 
@@ -73,12 +73,12 @@ def test_a_record_gets_an_id_and_the_clients_source(front: Any, record: Any) -> 
 
 def test_a_refusal_is_an_error_with_its_code(front: Any, record: Any) -> None:
     with Feedback(front.url, BEARER) as feedback:
-        with pytest.raises(FeedbackError) as refused:
+        with pytest.raises(ApiProblem) as refused:
             feedback.send(record(final="ugly"))
         assert (refused.value.status, refused.value.code) == (422, "unknown_label")
         with pytest.raises(ValueError, match="source is missing"):
             feedback.send(unnamed(record, 1))
-    with pytest.raises(ValueError, match="base_url"):
+    with pytest.raises(ValueError, match="write http://HOST:PORT"):
         Feedback("127.0.0.1:8401", BEARER)
 
 
@@ -112,6 +112,6 @@ def test_patience_ends(record: Any, front: Any, impostor: Impostor) -> None:
     impostor.answers = [(503, {"Retry-After": "60"})]
     with (
         Feedback(impostor.url, BEARER, patience_s=0.5) as feedback,
-        pytest.raises(FeedbackError, match="503"),
+        pytest.raises(ApiProblem, match="503"),
     ):
         feedback.send(record())

@@ -3,22 +3,29 @@
 from collections.abc import Callable
 from typing import Final
 
+import structlog
 import uvicorn
 from litestar import Litestar
 
+from burnish.adapters.raw_log import RawLogReader
+from burnish.adapters.serve_server import configuration
 from burnish.adapters.subprocess_jobs import SubprocessLauncher
 from burnish.adapters.system import new_id, utc_now
 from burnish.api.app import build
 from burnish.api.control import Control
 from burnish.bootstrap.house import House
+from burnish.client.api import ApiClient, ApiProblem, Unreachable
+from burnish.feedback.parse import record_of
+from burnish.feedback.service import project
 from burnish.kernel.audit import Actor
 from burnish.kernel.ids import RunId
 from burnish.pipeline.service import RunActive
 from burnish.settings import Settings
 from burnish.triggers.service import consider, count_effective
 
-DRAIN_S: Final = 10  # long polls and streams end by then
-KEEP_ALIVE_S: Final = 75
+SEAL_S: Final = 10.0  # an operator waits so long for ingest to persist what it has accepted
+
+_log = structlog.get_logger("burnish.control")
 
 
 class OperatorTriggers:
@@ -31,8 +38,9 @@ class OperatorTriggers:
         """Start a run because an operator asks. Raises RunActive."""
         with self._house.view() as view:
             policy = view.models.get(model).policy
+        self._catch_up()
         decision = consider(
-            lambda: self._house.unit(actor).saved(),
+            self._house.unit(actor),
             policy,
             now=utc_now(),
             operator=reason,
@@ -43,6 +51,18 @@ class OperatorTriggers:
                 f"Model {model!r} has a run under way; it trains one at a time.", model=model
             )
         return RunId(decision.run)
+
+    def _catch_up(self) -> None:
+        """Bring what was accepted until now into the run; without ingest, what is persisted."""
+        house = self._house
+        ingest = ApiClient(house.settings.ingest.url, house.secrets.admin_token, timeout=SEAL_S)
+        try:
+            ingest.post("/v1/seal")
+        except (ApiProblem, Unreachable) as error:
+            _log.warning("run starts without what ingest has not persisted", error=str(error))
+        finally:
+            ingest.close()
+        project(RawLogReader(house.objects, house.engine), house.unit, record_of)
 
     def effective(self, model: str) -> int:
         """Return the effective corrections since the last training."""
@@ -81,18 +101,12 @@ def run(settings: Settings) -> None:
     """Serve the API until SIGTERM."""
     house = House.open(settings, "control")
     server = uvicorn.Server(
-        uvicorn.Config(
+        configuration(
             application(house, lambda: server.should_exit),
             host=settings.control.host,
             port=settings.control.port,
-            http="httptools",
-            loop="uvloop",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=DRAIN_S,
+            drain_seconds=settings.process.drain_seconds,
+            lifespan="on",
         )
     )
     try:

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 from rich.console import Console
 
+from burnish.client.api import ApiProblem, Unreachable
 from burnish.demo import laundry, solar
 from burnish.demo.album import Album, DemoError
 from burnish.demo.platform import Platform
@@ -27,6 +28,7 @@ ALBUMS: Final[Mapping[str, Callable[[], Album]]] = {
     "solar": solar.album,
     "laundry": laundry.album,
 }
+TROUBLE: Final = (DemoError, ApiProblem, Unreachable)
 INTERRUPTED: Final = 130  # the exit code of a program that Ctrl-C ended
 
 
@@ -40,7 +42,7 @@ def run(*, model: str = "solar", json_path: Path | None = None, keep: Path | Non
     try:
         with _directory(keep) as data, _terminable():
             result = _tell(_album(model), data, console)
-    except DemoError as error:
+    except TROUBLE as error:
         console.print(f"[red]✗[/] {error}", highlight=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
@@ -71,10 +73,10 @@ def _tell(album: Album, data: Path, console: Console) -> Result:
             story = Story(album, platform, screen, clock=_now, random=Random(0))  # noqa: S311
             try:
                 story.tell()
+                result = story.result(time.monotonic() - began)
             finally:
                 story.close()
-            result = story.result(time.monotonic() - began)
-        except DemoError:
+        except TROUBLE:
             screen.console.print(
                 platform.tails(), style="dim", markup=False, highlight=False, soft_wrap=True
             )
@@ -112,13 +114,20 @@ def _directory(keep: Path | None) -> Iterator[Path]:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM clean up just as Ctrl-C does."""
+    """Let SIGTERM and a closed terminal clean up just as Ctrl-C does."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    previous = signal.signal(signal.SIGTERM, interrupt)
+    # A signal that is ignored stays so: that is what nohup asks for.
+    signals = [
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    ]
+    previous = {number: signal.signal(number, interrupt) for number in signals}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,7 +1,6 @@
 """The unit of work: one transaction, with every store of every room on its connection."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from types import TracebackType
 from typing import Protocol, Self
@@ -13,6 +12,7 @@ from burnish.adapters.sql.engine import writing
 from burnish.adapters.sql.feedback import FeedbackStore
 from burnish.adapters.sql.jobs import SqlJobs
 from burnish.adapters.sql.models import SqlModels
+from burnish.adapters.sql.monitoring import SqlOutcomes
 from burnish.adapters.sql.predictions import SqlPredictions
 from burnish.adapters.sql.releases import SqlReleases, SqlReplicas, SqlVersions
 from burnish.adapters.sql.runs import SqlEvaluations, SqlRuns
@@ -90,7 +90,9 @@ class SqlUnit:
         self.predictions = SqlPredictions(self._engine)
         self.datasets = DatasetStore(connection)
         self.decisions = DecisionStore(connection)
-        self.audit_log, self.events = self.audit, self.outbox
+        self.outcomes = SqlOutcomes(connection)
+        self.audit_log = self.audit
+        self.events = self.notices = self.outbox
         self.starter = self.signals = _Tied(self._messenger, connection)
         self.run_starter = RunStarting(self, clock=self._clock, ids=self._ids)
         return self
@@ -104,13 +106,6 @@ class SqlUnit:
         if error is None and not self._committed:
             self.connection.rollback()
         self._transaction.__exit__(kind, error, trace)
-
-    @contextmanager
-    def saved(self) -> Iterator[Self]:
-        """Open the transaction, and commit it when the block ends without an error."""
-        with self:
-            yield self
-            self.commit()
 
     def commit(self) -> None:
         """Make every change durable when the block ends."""
