@@ -103,11 +103,13 @@ def _role(role: str) -> Callable[..., None]:
 
 
 def _demo(
-    model: Annotated[str, typer.Option(help="Which demonstration.")] = "solar",
+    model: Annotated[
+        str, typer.Option(help="solar (real photos) or laundry (rendered, quick).")
+    ] = "solar",
     json_: Annotated[Path | None, typer.Option("--json", help="Write the numbers here.")] = None,
     keep: Annotated[Path | None, typer.Option(help="Keep everything in this directory.")] = None,
 ) -> None:
-    """Walk the whole loop on real photos, in a scratch directory, with progress bars."""
+    """Walk the whole loop on photos, in a scratch directory, with progress bars."""
     raise typer.Exit(_load("burnish.demo").run(model=model, json_path=json_, keep=keep))
 
 
