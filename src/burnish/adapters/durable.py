@@ -1,7 +1,8 @@
 """The durable engine: the only file that knows DBOS.
 
 Each half of a saga is one workflow; its id is `<half>:<run>`, so that it starts once. Whoever wants
-one started, or woken, says so in the transaction of the change that is the reason for it.
+one started, or woken, says so in the transaction of the change that is the reason for it; so DBOS
+keeps its tables in our database. PostgreSQL notifies it of a wake-up; on SQLite it looks for one.
 """
 
 import json
@@ -11,6 +12,7 @@ from typing import Any, Final
 from dbos import DBOS, DBOSClient, DBOSConfig, EnqueueOptions, Serializer, StepOptions
 from sqlalchemy import Connection, Engine
 
+from burnish.adapters.sql.engine import database_url
 from burnish.kernel.ids import RunId
 from burnish.pipeline.saga import HALVES, Performer, Progress, drive
 
@@ -99,8 +101,8 @@ class DbosEngine:
 
 
 def migrate(url: str) -> None:
-    """Create or upgrade the engine's own tables."""
-    DBOS.migrate(url)
+    """Create or upgrade the engine's own tables; on PostgreSQL in a schema of their own, `dbos`."""
+    DBOS.migrate(database_url(url).render_as_string(hide_password=False))
 
 
 class _Workflow:

@@ -34,6 +34,9 @@ def consider(
     """
     model = policy.name
     with units() as unit:
+        active = unit.run_starter.active(
+            model
+        )  # first: no other decision on the model from here on
         last = unit.decisions.last_fired(model)
         offsets = unit.feedback.offsets()
         effective = count_effective(unit, policy, last.offsets if last else {})
@@ -42,7 +45,7 @@ def consider(
             policy.trigger,
             effective=effective,
             since_last=since_last,
-            active_run=unit.run_starter.active(model),
+            active_run=active,
             operator=operator,
         )
         run = None
