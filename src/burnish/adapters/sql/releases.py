@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from burnish.adapters.sql.locks import Locks
 from burnish.adapters.sql.rows import columns, insert_new, inserting, read
@@ -17,6 +17,7 @@ from burnish.releases.model import (
     ReleaseEvent,
     StaleGeneration,
     follow,
+    numbers,
 )
 from burnish.releases.ports import Replica
 
@@ -138,17 +139,11 @@ class SqlVersions:
         return None if row is None else read(row, ModelVersion)
 
     def latest(self, model: str) -> ModelVersion | None:
-        """Return the version trained last."""
+        """Return the version of the greatest number, if there is one."""
         self._locks.model(model)
-        newest = select(func.max(model_versions.c.trained_at)).where(
-            model_versions.c.model == model
-        )
-        query = select(model_versions).where(
-            model_versions.c.model == model,
-            model_versions.c.trained_at == newest.scalar_subquery(),
-        )
-        row = self._connection.execute(query).mappings().first()
-        return None if row is None else read(row, ModelVersion)
+        query = select(model_versions).where(model_versions.c.model == model)
+        versions = (read(row, ModelVersion) for row in self._connection.execute(query).mappings())
+        return max(versions, key=lambda version: numbers(version.version), default=None)
 
 
 class SqlReplicas:

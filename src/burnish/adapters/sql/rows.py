@@ -41,4 +41,5 @@ def insert_new(
     """
     unique = [unless_same] if isinstance(unless_same, str) else unless_same
     statement = inserting(connection, table).on_conflict_do_nothing(index_elements=unique)
-    return connection.execute(statement, values).rowcount == 1
+    added = connection.execute(statement.returning(*table.primary_key), values)
+    return added.first() is not None
