@@ -38,7 +38,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres: Postgres) -> str:
+def postgres_database(postgres: Postgres) -> str:
     name = postgres.create()
     prepare(postgres.url(name))
     return name
@@ -46,15 +46,15 @@ def postgres_template(postgres: Postgres) -> str:
 
 @pytest.fixture(params=DIALECTS)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of a fresh database with all tables."""
+    """The URL of a database with all tables, and nothing in them."""
     if request.param == "sqlite":
         shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "burnish.db")
         yield f"sqlite:///{tmp_path / 'burnish.db'}"
         return
     server: Postgres = request.getfixturevalue("postgres")
-    name = server.create(template=request.getfixturevalue("postgres_template"))
+    name: str = request.getfixturevalue("postgres_database")
     yield server.url(name)
-    server.drop(name)
+    server.wipe(name)  # much faster than a database for each test
 
 
 @pytest.fixture(params=DIALECTS)

@@ -22,6 +22,15 @@ timezone = 'Asia/Seoul'
 deadlock_timeout = 200ms
 """
 
+_DISCONNECT: Final = sql.SQL(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+_TABLES: Final = sql.SQL(
+    "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('public', 'dbos')"
+)
+_VERSIONS: Final = frozenset({"alembic_version", "dbos_migrations"})
+
 
 class Postgres:
     """A running server, and the databases in it."""
@@ -33,24 +42,32 @@ class Postgres:
     def url(self, name: str) -> str:
         return f"postgresql://postgres@/{name}?host={self._socket}"
 
-    def create(self, template: str | None = None) -> str:
-        """Make a database, empty or as a copy of one that nobody is connected to; name it."""
+    def create(self) -> str:
+        """Make an empty database and return its name."""
         self._made += 1
         name = f"test_{self._made}"
-        statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
-        if template is not None:
-            copied = sql.SQL(" TEMPLATE {} STRATEGY FILE_COPY")
-            statement += copied.format(sql.Identifier(template))
-        self._run(statement)
+        self._run("postgres", sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return name
+
+    def wipe(self, name: str) -> None:
+        """Empty every table, but those that say how far the migrations are, of whoever uses it."""
+        self._run(name, _DISCONNECT)
+        tables = sql.SQL(";").join(
+            sql.SQL("DELETE FROM {}").format(sql.Identifier(*place))
+            for place in self._run(name, _TABLES)
+            if place[1] not in _VERSIONS
+        )
+        self._run(name, tables)
 
     def drop(self, name: str) -> None:
         """Drop a database, and the connections of whatever a failed test left behind."""
-        self._run(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+        self._run("postgres", drop)
 
-    def _run(self, statement: sql.Composable) -> None:
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(statement)
+    def _run(self, database: str, statement: sql.Composable) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            answer = connection.execute(statement)
+            return [] if answer.description is None else answer.fetchall()
 
 
 @pytest.fixture(scope="session")

@@ -23,19 +23,24 @@ WORKFLOW: Final = "saga"
 WAKE: Final = "wake"
 POLL_S: Final = 0.1
 CONCURRENT_RUNS: Final = 4  # per worker
+_ERROR: Final = "workflow_error"
 DB_RETRIES: Final = 10  # of a step whose own bookkeeping failed; the first after 1 s, then doubling
+
+
+class WorkflowError(Exception):
+    """An error that ended a workflow, as it was kept: its type and its words."""
 
 
 class JsonSerializer(Serializer):
     """Keeps what the engine stores readable, and free of code."""
 
     def serialize(self, data: Any) -> str:
-        """Return the JSON of plain data."""
-        return json.dumps(data)
+        """Return the JSON of plain data, or of an error."""
+        return json.dumps(data, default=_in_words)
 
     def deserialize(self, serialized_data: str) -> Any:
-        """Return the plain data."""
-        return json.loads(serialized_data)
+        """Return the plain data, or a WorkflowError."""
+        return json.loads(serialized_data, object_hook=_as_error)
 
     def name(self) -> str:
         """Return the name under which DBOS notes the format."""
@@ -103,6 +108,17 @@ class DbosEngine:
 def migrate(url: str) -> None:
     """Create or upgrade the engine's own tables; on PostgreSQL in a schema of their own, `dbos`."""
     DBOS.migrate(database_url(url).render_as_string(hide_password=False))
+
+
+def _in_words(value: object) -> dict[str, str]:
+    # Without this, DBOS could not note that a workflow failed, and would begin it again for ever.
+    if isinstance(value, Exception):
+        return {_ERROR: f"{type(value).__name__}: {value}"}
+    raise TypeError(f"{value!r} is no plain data")
+
+
+def _as_error(data: dict[str, Any]) -> Any:
+    return WorkflowError(data[_ERROR]) if data.keys() == {_ERROR} else data
 
 
 class _Workflow:

@@ -26,7 +26,9 @@ class SqlPredictions:
             return
         rows = [msgspec.structs.asdict(prediction) for prediction in batch]
         with writing(self._engine) as connection:
-            statement = inserting(connection, predictions).on_conflict_do_nothing(index_elements=["id"])
+            statement = inserting(connection, predictions).on_conflict_do_nothing(
+                index_elements=["id"]
+            )
             connection.execute(statement, rows)
 
     def lookup(self, ids: Collection[str]) -> dict[str, Prediction]:

@@ -31,17 +31,16 @@ class SqlManifest:
         values: dict[str, Any] = {name: getattr(entry, name) for name in _FIELDS}
         values["created_at"] = utc_now()
         with writing(self._engine) as connection:
+            end = _end(connection, entry.shard)  # before the look at what is known: it only grows
             known = _at(connection, entry)
             if known is None:
-                end = _end(connection, entry.shard)
                 if end != entry.first_offset:
                     raise ManifestConflict(
                         f"{entry.key!r} begins at {entry.first_offset}, "
                         f"but shard {entry.shard!r} is listed up to {end}."
                     )
                 # Two that begin at the same end cannot both be added: the next one starts there.
-                place = ("shard", "first_offset")
-                if insert_new(connection, raw_objects, values, unless_same=place):
+                if insert_new(connection, raw_objects, values):
                     return
                 known = _at(connection, entry)
         if known != entry:

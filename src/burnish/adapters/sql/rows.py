@@ -33,13 +33,13 @@ def insert_new(
     table: Table,
     values: dict[str, Any],
     *,
-    unless_same: str | tuple[str, ...],
+    unless_same: str | tuple[str, ...] = (),
 ) -> bool:
-    """Insert a row unless one with the same value in these unique columns is there.
+    """Insert a row unless one with the same value in these unique columns, or in any, is there.
 
     Returns whether it did. Where another transaction is inserting that value, it waits for it.
     """
-    unique = [unless_same] if isinstance(unless_same, str) else unless_same
-    statement = inserting(connection, table).on_conflict_do_nothing(index_elements=unique)
+    unique = (unless_same,) if isinstance(unless_same, str) else unless_same
+    statement = inserting(connection, table).on_conflict_do_nothing(index_elements=unique or None)
     added = connection.execute(statement.returning(*table.primary_key), values)
     return added.first() is not None
