@@ -19,7 +19,6 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 LOCKED := $(PIP) install --require-hashes --no-deps
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header
-SOURCES := src tests benchmarks migrations
 
 .PHONY: help
 help:  ## List what can be made
@@ -28,7 +27,7 @@ help:  ## List what can be made
 	@echo "  ARGS=\"…\" is handed on to the command; VENV=… and PYTHON=… choose the environment."
 
 .PHONY: demo
-demo: $(VENV)/.demo  ## Tell the whole loop on real solar-cell photos (about 4 minutes)
+demo: $(VENV)/.demo  ## Tell the whole loop on real solar-cell photos (a minute or two)
 	@$(BIN)/python -m burnish demo $(ARGS)
 
 .PHONY: test

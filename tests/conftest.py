@@ -1,3 +1,18 @@
-"""Fixtures that several rooms' tests share, by plugin."""
+"""What all tests share: fixtures by plugin, and patience with a busy machine."""
 
-pytest_plugins = ["support.control", "support.postgres", "support.databases", "support.world"]
+from hypothesis import HealthCheck, settings
+
+pytest_plugins = [
+    "support.control",
+    "support.ledger",
+    "support.plane",
+    "support.postgres",
+    "support.databases",
+    "support.world",
+]
+
+# How fast an example runs says something of the machine, nothing of the code.
+settings.register_profile(
+    "house", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100
+)
+settings.load_profile("house")

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-from support.concurrency import at_once
-from support.samples import dataset, later, policy
 
 from burnish.adapters.sql.unit import SqlUnit
 from burnish.datasets.model import DatasetNotFound
@@ -12,6 +10,8 @@ from burnish.kernel.digest import digest
 from burnish.kernel.errors import Stale
 from burnish.kernel.ids import DatasetId, RunId
 from burnish.triggers.model import Decision, DecisionEntry, Rule
+from support.concurrency import at_once
+from support.samples import dataset, later, policy
 
 Units = Callable[..., SqlUnit]
 

@@ -5,14 +5,14 @@ from random import Random
 
 import pytest
 from sqlalchemy import Engine
-from support.concurrency import at_once
-from support.samples import later, raw_object, said
 
 from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.sql.unit import SqlUnit
 from burnish.feedback.model import Selection
 from burnish.feedback.verdict import Verdict
 from burnish.kernel.errors import Conflict, Stale
+from support.concurrency import at_once
+from support.samples import later, raw_object, said
 
 Units = Callable[..., SqlUnit]
 

@@ -5,8 +5,6 @@ from datetime import datetime
 
 import pytest
 from msgspec.structs import replace
-from support.concurrency import at_once
-from support.samples import NOON, job, later
 
 from burnish.adapters.sql.unit import SqlUnit
 from burnish.kernel.audit import SYSTEM
@@ -24,6 +22,8 @@ from burnish.training.model import (
     Outcome,
     TrainerEvent,
 )
+from support.concurrency import at_once
+from support.samples import NOON, job, later
 
 Units = Callable[..., SqlUnit]
 

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-from support.concurrency import at_once
-from support.samples import policy
 
 from burnish.adapters.sql.unit import SqlUnit
 from burnish.kernel.audit import SYSTEM
@@ -12,6 +10,8 @@ from burnish.kernel.errors import NotFound, Stale
 from burnish.kernel.policy import ModelPolicy
 from burnish.models.model import ModelExists, UnknownModel
 from burnish.models.service import apply_policy
+from support.concurrency import at_once
+from support.samples import policy
 
 Units = Callable[..., SqlUnit]
 

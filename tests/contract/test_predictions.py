@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import Engine
-from support.concurrency import at_once
-from support.samples import prediction
 
 from burnish.adapters.sql.predictions import SqlPredictions
+from support.concurrency import at_once
+from support.samples import prediction
 
 KOREA = timezone(timedelta(hours=9))
 

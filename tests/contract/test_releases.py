@@ -4,8 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.concurrency import at_once
-from support.samples import later, policy, release, replica, version
 
 from burnish.adapters.sql.unit import SqlUnit
 from burnish.kernel.audit import SYSTEM
@@ -20,6 +18,8 @@ from burnish.releases.model import (
     ReleaseState,
     StaleGeneration,
 )
+from support.concurrency import at_once
+from support.samples import later, policy, release, replica, version
 
 Units = Callable[..., SqlUnit]
 

@@ -4,8 +4,6 @@ from collections.abc import Callable
 
 import pytest
 from msgspec.structs import replace
-from support.concurrency import at_once
-from support.samples import NOON, evaluation, later, policy, run
 
 from burnish.adapters.sql.unit import SqlUnit
 from burnish.adapters.system import new_id
@@ -25,6 +23,8 @@ from burnish.pipeline.model import (
 )
 from burnish.triggers.model import DecisionEntry
 from burnish.triggers.service import consider
+from support.concurrency import at_once
+from support.samples import NOON, evaluation, later, policy, run
 
 Units = Callable[..., SqlUnit]
 

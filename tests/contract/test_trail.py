@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 from sqlalchemy import Engine, update
-from support.concurrency import PATIENCE_S, at_once
-from support.databases import NOON
 
 from burnish.adapters.sql.schema import audit
 from burnish.adapters.sql.unit import SqlUnit
 from burnish.kernel.audit import Actor
+from support.concurrency import PATIENCE_S, at_once
+from support.databases import NOON
 
 Units = Callable[..., SqlUnit]
 KIM = Actor(name="kim", trace_id="0af7651916cd43dd8448eb211c80319c")

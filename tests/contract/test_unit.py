@@ -5,14 +5,14 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import Engine, text
-from support.concurrency import at_once
-from support.samples import job, policy, run
 
 from burnish.adapters.sql.engine import database_url, make_engine
 from burnish.adapters.sql.locks import LockOrderBroken
 from burnish.adapters.sql.unit import SqlUnit
 from burnish.kernel.audit import SYSTEM
 from burnish.kernel.errors import InvalidInput
+from support.concurrency import at_once
+from support.samples import job, policy, run
 
 Units = Callable[..., SqlUnit]
 

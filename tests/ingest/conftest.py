@@ -22,7 +22,7 @@ from burnish.adapters.system import utc_now
 from burnish.feedback.model import RawRecord
 
 SECRET = b"s" * 32
-TOKEN = "a-token"
+BEARER = "a-token"
 DEADLINE_S = 30
 ROLE = Path(__file__).parent / "role.py"
 
@@ -42,7 +42,7 @@ class Front:
         return f"http://127.0.0.1:{self.port}"
 
     def publish(self, labels: tuple[str, ...] = ("good", "defect"), role: str = "admin") -> None:
-        sha256 = hashlib.sha256(TOKEN.encode()).hexdigest()
+        sha256 = hashlib.sha256(BEARER.encode()).hexdigest()
         PublishedDirectory(self.data / "published" / "directory.json", SECRET).publish(
             {
                 "models": {"laundry": {"labels": list(labels), "kind": "image-classification"}},
@@ -98,13 +98,13 @@ class Front:
         path: str,
         body: bytes | dict[str, Any],
         *,
-        token: str | None = TOKEN,
+        bearer: str | None = BEARER,
         **headers: str,
     ) -> tuple[int, dict[str, Any]]:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        if token is not None:
-            named["Authorization"] = f"Bearer {token}"
+        if bearer is not None:
+            named["Authorization"] = f"Bearer {bearer}"
         named.setdefault("content-type", "application/json")
         request = urllib.request.Request(self.url + path, data, named, method="POST")
         try:
@@ -113,6 +113,10 @@ class Front:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, json.loads(error.read())
+
+    @staticmethod
+    def encode(document: object) -> bytes:
+        return json.dumps(document).encode()
 
     def raw_log(self) -> list[RawRecord]:
         engine = make_engine(f"sqlite:///{self.data / 'burnish.db'}")
@@ -131,11 +135,12 @@ class Front:
 
     def quarantine(self) -> list[dict[str, Any]]:
         """Every line, wherever on its way to the object store it is."""
-        local = self.data / "spool" / "0" / "quarantine"
-        lines = [path.read_text() for path in local.rglob("*.ndjson")]
-        objects = self.objects()
-        lines += [objects.get(key).decode() for key in objects.list("quarantine/")]
-        return [json.loads(line) for text in lines for line in text.splitlines()]
+        spool, objects = self.data / "spool" / "0", self.objects()
+        local = list((spool / "quarantine").rglob("*.ndjson"))
+        files = {str(path.relative_to(spool)): path.read_text() for path in local}
+        # A file that has just been uploaded is still in the folder, under the same name.
+        files |= {key: objects.get(key).decode() for key in objects.list("quarantine/")}
+        return [json.loads(line) for text in files.values() for line in text.splitlines()]
 
 
 def record(number: int = 1, **changes: Any) -> dict[str, Any]:

@@ -132,9 +132,9 @@ def test_what_is_not_json_is_malformed_and_quarantined_byte_by_byte(
 
 
 def test_only_a_known_bearer_of_a_fitting_role_is_heard(front: Any, record: Any) -> None:
-    assert front.post("/v1/feedback", record(), token=None)[0] == 401
-    assert front.post("/v1/feedback", record(), token="other")[1]["code"] == "auth.required"
-    assert front.post("/v1/seal", b"", token="other")[0] == 401
+    assert front.post("/v1/feedback", record(), bearer=None)[0] == 401
+    assert front.post("/v1/feedback", record(), bearer="other")[1]["code"] == "auth.required"
+    assert front.post("/v1/seal", b"", bearer="other")[0] == 401
     front.publish(role="viewer")
     status, document = front.post("/v1/feedback", record())
     assert (status, document["code"]) == (403, "auth.scope")
@@ -186,7 +186,7 @@ def test_it_says_how_it_is(front: Any, record: Any) -> None:
     front.post("/v1/feedback", record(1))
     front.post("/v1/feedback", record(1))
     front.post("/v1/feedback", record(2, final="ugly"))
-    front.post("/v1/feedback", record(2), token="other")
+    front.post("/v1/feedback", record(2), bearer="other")
     assert front.get("/healthz") == (200, b'{"status":"ok"}')
     assert front.get("/readyz")[0] == 200
     text = front.get("/metrics")[1].decode()

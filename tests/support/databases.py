@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
-from support.postgres import Postgres
 
 from burnish.adapters import durable
 from burnish.adapters.durable import DbosMessenger
@@ -17,6 +16,7 @@ from burnish.adapters.sql.engine import make_engine
 from burnish.adapters.sql.migrate import upgrade
 from burnish.adapters.sql.unit import SqlUnit
 from burnish.adapters.system import new_id
+from support.postgres import Postgres
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 DIALECTS = ("sqlite", "postgresql")

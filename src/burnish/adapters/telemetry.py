@@ -13,6 +13,7 @@ from burnish.adapters.system import new_trace_id
 from burnish.kernel.trace import TraceContext, format_traceparent, parse_traceparent
 
 _SPAN_BYTES = 8
+_CHATTY = ("alembic", "dbos", "httpx", "uvicorn.error")  # libraries whose progress is no news
 
 # Without local variables: they hold secrets.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(
@@ -57,6 +58,8 @@ def configure_logging(role: str, level: str = "info", stream: TextIO | None = No
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    for library in _CHATTY:
+        logging.getLogger(library).setLevel(max(logging.WARNING, root.level))
 
 
 def bind_trace(traceparent: str | None) -> str:

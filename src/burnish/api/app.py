@@ -1,5 +1,7 @@
 """The control plane's application: every route, one guard, one shape of error."""
 
+from typing import Any
+
 from litestar import Litestar, MediaType, Router, get
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
@@ -9,7 +11,7 @@ from prometheus_client import generate_latest
 
 from burnish import __version__
 from burnish.api import files, jobs, models, problems, releases, runs, serving, trail
-from burnish.api.auth import OPEN, guard
+from burnish.api.auth import OPEN, Asked, guard
 from burnish.api.control import Control
 from burnish.kernel.errors import BurnishError
 
@@ -48,6 +50,12 @@ ROUTES = (
 UNLIMITED = (files.get_object, files.put_object)  # an artifact may be larger than any other body
 
 
+@get("/v1/openapi.json", opt=OPEN, include_in_schema=False, sync_to_thread=False)
+def openapi(request: Asked) -> dict[str, Any]:
+    """Describe this API, in OpenAPI 3.1."""
+    return request.app.openapi_schema.to_schema()
+
+
 @get("/healthz", opt=OPEN, include_in_schema=False, sync_to_thread=False)
 def healthz() -> dict[str, str]:
     """Say that the process lives."""
@@ -77,6 +85,7 @@ def build(control: Control) -> Litestar:
             healthz,
             readyz,
             metrics,
+            openapi,
             # In routers: the framework registers two methods of one path twice if they come singly,
             # and a handler that runs in a thread breaks by that.
             Router("", route_handlers=list(ROUTES)),
@@ -94,8 +103,9 @@ def build(control: Control) -> Litestar:
         openapi_config=OpenAPIConfig(
             title="Burnish control plane",
             version=__version__,
+            path="/v1/openapi",
             render_plugins=[JsonRenderPlugin(path="/openapi.json")],
-            openapi_router=Router("/v1", route_handlers=[], opt=OPEN),
+            openapi_router=Router("/v1/openapi", route_handlers=[], opt=OPEN),
         ),
         request_max_body_size=control.max_payload_bytes,
         logging_config=None,

@@ -4,7 +4,9 @@ import hashlib
 import hmac
 from typing import Any, Final
 
+from litestar import Request
 from litestar.connection import ASGIConnection
+from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
 
 from burnish.api.control import Control
@@ -13,6 +15,7 @@ from burnish.kernel.auth import Claims, Scope, TokenForeign, TokenInvalid, beare
 from burnish.kernel.trace import parse_traceparent
 
 Connection = ASGIConnection[Any, Any, Any, Any]
+Asked = Request[Any, Any, State]  # a request, as handlers see it
 
 OPEN: Final = {"auth": "open"}  # for probes and presigned URLs, which carry their own proof
 CALLBACK: Final = {"auth": Scope.TRAINING_CALLBACK}

@@ -126,6 +126,7 @@ class Control(Struct, frozen=True, kw_only=True):
     tokens: Tokens
     admin_token_sha256: str
     job_log: Callable[[Job], str]
+    draining: Callable[[], bool]  # a request that waits for news ends early then
     clock: Clock
     ids: Ids
     registry: CollectorRegistry

@@ -1,20 +1,21 @@
 """Files over HTTP: uploaded payloads, and the local object store's presigned URLs."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
-from litestar import Request, Response, get, post, put
+from litestar import Response, get, post, put
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import Struct
 
-from burnish.api.auth import OPEN
+from burnish.api.auth import OPEN, Asked
 from burnish.api.control import Control
+from burnish.api.problems import RESPONSES
 from burnish.kernel.digest import digest
 from burnish.kernel.errors import InvalidInput
 from burnish.kernel.objects import payload_key
 
-Method = Annotated[str, Parameter(query="method")]
+Method = Annotated[str, QueryParameter(name="method")]
 
 
 class TooLarge(InvalidInput):
@@ -31,8 +32,8 @@ class Payload(Struct, kw_only=True):
     bytes: int
 
 
-@post("/v1/payloads", status_code=201)
-async def post_payload(request: Request[Any, Any, State], state: State) -> Payload:
+@post("/v1/payloads", status_code=201, responses=RESPONSES)
+async def post_payload(request: Asked, state: State) -> Payload:
     """Keep an input, such as a photo, so that feedback can name it."""
     control: Control = state.control
     body = await _body(request, control.max_payload_bytes)
@@ -43,9 +44,13 @@ async def post_payload(request: Request[Any, Any, State], state: State) -> Paylo
     return Payload(uri=f"burnish:{sha256}", sha256=sha256, bytes=len(body))
 
 
-@get("/v1/objects/{key:path}", opt=OPEN, sync_to_thread=True)
+@get("/v1/objects/{key:path}", opt=OPEN, sync_to_thread=True, responses=RESPONSES)
 def get_object(
-    state: State, key: str, method: Method, expires: int, signature: str
+    state: State,
+    key: FromPath[str],
+    method: Method,
+    expires: FromQuery[int],
+    signature: FromQuery[str],
 ) -> Response[bytes]:
     """Hand out one object to the bearer of a presigned URL."""
     control: Control = state.control
@@ -55,15 +60,15 @@ def get_object(
     return Response(control.objects.get(name), media_type="application/octet-stream")
 
 
-@put("/v1/objects/{key:path}", opt=OPEN, status_code=204)
+@put("/v1/objects/{key:path}", opt=OPEN, status_code=204, responses=RESPONSES)
 async def put_object(
-    request: Request[Any, Any, State],
+    request: Asked,
     state: State,
-    key: str,
+    key: FromPath[str],
     *,
     method: Method,
-    expires: int,
-    signature: str,
+    expires: FromQuery[int],
+    signature: FromQuery[str],
 ) -> None:
     """Take one object from the bearer of a presigned URL; the same bytes again are a no-op."""
     control: Control = state.control
@@ -79,7 +84,7 @@ def _check_method(said: str, used: str) -> None:
         raise InvalidInput.of("method", said, f"the URL is for {said}, the request is a {used}")
 
 
-async def _body(request: Request[Any, Any, State], limit: int) -> bytes:
+async def _body(request: Asked, limit: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():

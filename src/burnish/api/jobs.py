@@ -1,15 +1,15 @@
 """Training jobs over HTTP: operators look and cancel, trainers call back."""
 
-from typing import Any
-
-from litestar import MediaType, Request, get, post
+from litestar import MediaType, get, post
 from litestar.datastructures import State
+from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Struct
 
-from burnish.api.auth import CALLBACK, actor_of, attempt_of
+from burnish.api.auth import CALLBACK, Asked, actor_of, attempt_of
 from burnish.api.control import Control
 from burnish.api.models import Reason
 from burnish.api.pages import Items
+from burnish.api.problems import RESPONSES
 from burnish.kernel.ids import JobId
 from burnish.training import service
 from burnish.training.model import Done, Heartbeat, Job, JobState, TrainerEvent
@@ -21,24 +21,28 @@ class Noted(Struct, kw_only=True):
     state: JobState
 
 
-@get("/v1/jobs", sync_to_thread=True)
-def list_jobs(state: State, model: str | None = None, limit: int = 50) -> Items[Job]:
+@get("/v1/jobs", sync_to_thread=True, responses=RESPONSES)
+def list_jobs(
+    state: State, model: FromQuery[str | None] = None, limit: FromQuery[int] = 50
+) -> Items[Job]:
     """List the newest training jobs."""
     control: Control = state.control
     with control.views() as view:
         return Items(items=view.jobs.newest(model, limit=limit))
 
 
-@get("/v1/jobs/{job_id:str}", sync_to_thread=True)
-def get_job(state: State, job_id: str) -> Job:
+@get("/v1/jobs/{job_id:str}", sync_to_thread=True, responses=RESPONSES)
+def get_job(state: State, job_id: FromPath[str]) -> Job:
     """Show a training job."""
     control: Control = state.control
     with control.views() as view:
         return view.jobs.get(JobId(job_id))
 
 
-@get("/v1/jobs/{job_id:str}/log", media_type=MediaType.TEXT, sync_to_thread=True)
-def get_job_log(state: State, job_id: str) -> str:
+@get(
+    "/v1/jobs/{job_id:str}/log", media_type=MediaType.TEXT, sync_to_thread=True, responses=RESPONSES
+)
+def get_job_log(state: State, job_id: FromPath[str]) -> str:
     """Show what the job's current attempt has printed."""
     control: Control = state.control
     with control.views() as view:
@@ -46,8 +50,8 @@ def get_job_log(state: State, job_id: str) -> str:
     return control.job_log(job)
 
 
-@post("/v1/jobs/{job_id:str}/cancel", status_code=200, sync_to_thread=True)
-def cancel_job(request: Request[Any, Any, State], state: State, job_id: str, data: Reason) -> Job:
+@post("/v1/jobs/{job_id:str}/cancel", status_code=200, sync_to_thread=True, responses=RESPONSES)
+def cancel_job(request: Asked, state: State, job_id: FromPath[str], data: JSONBody[Reason]) -> Job:
     """End a training job for good; its run fails."""
     control: Control = state.control
     actor = actor_of(request)
@@ -55,9 +59,15 @@ def cancel_job(request: Request[Any, Any, State], state: State, job_id: str, dat
     return service.cancel(unit, JobId(job_id), actor=actor, reason=data.reason, now=control.clock())
 
 
-@post("/v1/jobs/{job_id:str}/heartbeat", status_code=200, opt=CALLBACK, sync_to_thread=True)
+@post(
+    "/v1/jobs/{job_id:str}/heartbeat",
+    status_code=200,
+    opt=CALLBACK,
+    sync_to_thread=True,
+    responses=RESPONSES,
+)
 def post_heartbeat(
-    request: Request[Any, Any, State], state: State, job_id: str, data: Heartbeat
+    request: Asked, state: State, job_id: FromPath[str], data: JSONBody[Heartbeat]
 ) -> Noted:
     """Take a trainer's sign of life."""
     control: Control = state.control
@@ -66,9 +76,15 @@ def post_heartbeat(
     return Noted(state=service.heartbeat(unit, JobId(job_id), attempt, data, now=control.clock()))
 
 
-@post("/v1/jobs/{job_id:str}/event", status_code=200, opt=CALLBACK, sync_to_thread=True)
+@post(
+    "/v1/jobs/{job_id:str}/event",
+    status_code=200,
+    opt=CALLBACK,
+    sync_to_thread=True,
+    responses=RESPONSES,
+)
 def post_event(
-    request: Request[Any, Any, State], state: State, job_id: str, data: TrainerEvent
+    request: Asked, state: State, job_id: FromPath[str], data: JSONBody[TrainerEvent]
 ) -> Noted:
     """Take what a trainer wants known."""
     control: Control = state.control
@@ -77,8 +93,14 @@ def post_event(
     return Noted(state=service.note(unit, JobId(job_id), attempt, data, now=control.clock()))
 
 
-@post("/v1/jobs/{job_id:str}/done", status_code=200, opt=CALLBACK, sync_to_thread=True)
-def post_done(request: Request[Any, Any, State], state: State, job_id: str, data: Done) -> Noted:
+@post(
+    "/v1/jobs/{job_id:str}/done",
+    status_code=200,
+    opt=CALLBACK,
+    sync_to_thread=True,
+    responses=RESPONSES,
+)
+def post_done(request: Asked, state: State, job_id: FromPath[str], data: JSONBody[Done]) -> Noted:
     """Take a trainer's last word."""
     control: Control = state.control
     attempt = attempt_of(request, job_id)

@@ -4,15 +4,16 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, get, post, put
+from litestar import Response, get, post, put
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 from msgspec import Struct
 
-from burnish.api.auth import actor_of
+from burnish.api.auth import Asked, actor_of
 from burnish.api.conditions import etag, expected
 from burnish.api.control import Control, View
 from burnish.api.pages import Items
+from burnish.api.problems import RESPONSES
 from burnish.kernel.errors import InvalidInput
 from burnish.kernel.policy import ModelPolicy, parse_policy, policy_of
 from burnish.models.model import Model
@@ -20,7 +21,7 @@ from burnish.models.service import apply_policy
 from burnish.pipeline.model import Run, RunState
 from burnish.triggers.model import DecisionEntry
 
-IfMatch = Annotated[str | None, Parameter(header="If-Match", required=False)]
+IfMatch = Annotated[str | None, HeaderParameter(name="If-Match", required=False)]
 
 
 class ActiveRelease(Struct, kw_only=True):
@@ -49,7 +50,7 @@ class RunBrief(Struct, kw_only=True):
 class ModelView(Struct, kw_only=True):
     """A model as operators see it."""
 
-    name: str
+    name: FromPath[str]
     kind: str
     labels: tuple[str, ...]
     policy: ModelPolicy
@@ -67,7 +68,7 @@ class Reason(Struct, kw_only=True, forbid_unknown_fields=True):
     reason: str
 
 
-@get("/v1/models", sync_to_thread=True)
+@get("/v1/models", sync_to_thread=True, responses=RESPONSES)
 def list_models(state: State) -> Items[ModelView]:
     """List the models."""
     control: Control = state.control
@@ -75,8 +76,8 @@ def list_models(state: State) -> Items[ModelView]:
         return Items(items=[_seen(view, control, model) for model in view.models.list()])
 
 
-@get("/v1/models/{name:str}", sync_to_thread=True)
-def get_model(state: State, name: str) -> Response[ModelView]:
+@get("/v1/models/{name:str}", sync_to_thread=True, responses=RESPONSES)
+def get_model(state: State, name: FromPath[str]) -> Response[ModelView]:
     """Show a model; its ETag is its revision."""
     control: Control = state.control
     with control.views() as view:
@@ -84,9 +85,9 @@ def get_model(state: State, name: str) -> Response[ModelView]:
         return Response(_seen(view, control, model), headers={"ETag": etag(model.revision)})
 
 
-@put("/v1/models/{name:str}")
+@put("/v1/models/{name:str}", responses=RESPONSES)
 async def put_model(
-    request: Request[Any, Any, State], state: State, name: str, if_match: IfMatch = None
+    request: Asked, state: State, name: FromPath[str], if_match: IfMatch = None
 ) -> Response[ModelView]:
     """Apply a policy, as TOML or JSON. An existing model wants If-Match with its revision."""
     control: Control = state.control
@@ -101,8 +102,10 @@ async def put_model(
         return Response(_seen(view, control, model), headers={"ETag": etag(model.revision)})
 
 
-@get("/v1/models/{name:str}/decisions", sync_to_thread=True)
-def list_decisions(state: State, name: str, limit: int = 50) -> Items[DecisionEntry]:
+@get("/v1/models/{name:str}/decisions", sync_to_thread=True, responses=RESPONSES)
+def list_decisions(
+    state: State, name: FromPath[str], limit: FromQuery[int] = 50
+) -> Items[DecisionEntry]:
     """List the trigger's newest decisions, each with its reason."""
     control: Control = state.control
     with control.views() as view:
@@ -110,8 +113,8 @@ def list_decisions(state: State, name: str, limit: int = 50) -> Items[DecisionEn
         return Items(items=view.decisions.list(name, limit=limit))
 
 
-@post("/v1/models/{name:str}/runs", status_code=202, sync_to_thread=True)
-def start_run(request: Request[Any, Any, State], state: State, name: str, data: Reason) -> Run:
+@post("/v1/models/{name:str}/runs", status_code=202, sync_to_thread=True, responses=RESPONSES)
+def start_run(request: Asked, state: State, name: FromPath[str], data: JSONBody[Reason]) -> Run:
     """Start a run because an operator asks."""
     control: Control = state.control
     run = control.triggers.ask(name, actor_of(request), data.reason)

@@ -13,7 +13,7 @@ from burnish.kernel.errors import BurnishError, InvalidInput
 
 _log = structlog.get_logger()
 
-_CODES: Final = {
+_CODES: Final = {  # of errors that the framework finds
     400: "request.malformed",
     404: "not_found",
     405: "request.method_not_allowed",

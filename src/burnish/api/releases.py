@@ -1,15 +1,15 @@
 """Releases over HTTP: their history, the active one, and the way back."""
 
-from typing import Any
-
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
 from litestar.datastructures import State
+from litestar.params import FromPath, FromQuery, JSONBody
 
-from burnish.api.auth import actor_of
+from burnish.api.auth import Asked, actor_of
 from burnish.api.conditions import etag, expected
 from burnish.api.control import Control
 from burnish.api.models import IfMatch, Reason
 from burnish.api.pages import Items
+from burnish.api.problems import RESPONSES
 from burnish.kernel.errors import NotFound
 from burnish.kernel.ids import ReleaseId
 from burnish.releases import service
@@ -22,24 +22,24 @@ class NoActiveRelease(NotFound):
     code = "release.none"
 
 
-@get("/v1/releases", sync_to_thread=True)
-def list_releases(state: State, model: str | None = None) -> Items[Release]:
+@get("/v1/releases", sync_to_thread=True, responses=RESPONSES)
+def list_releases(state: State, model: FromQuery[str | None] = None) -> Items[Release]:
     """List the releases."""
     control: Control = state.control
     with control.views() as view:
         return Items(items=view.releases.history(model))
 
 
-@get("/v1/releases/{release_id:str}", sync_to_thread=True)
-def get_release(state: State, release_id: str) -> Release:
+@get("/v1/releases/{release_id:str}", sync_to_thread=True, responses=RESPONSES)
+def get_release(state: State, release_id: FromPath[str]) -> Release:
     """Show a release."""
     control: Control = state.control
     with control.views() as view:
         return view.releases.get(ReleaseId(release_id))
 
 
-@get("/v1/models/{name:str}/release", sync_to_thread=True)
-def get_active_release(state: State, name: str) -> Response[Release]:
+@get("/v1/models/{name:str}/release", sync_to_thread=True, responses=RESPONSES)
+def get_active_release(state: State, name: FromPath[str]) -> Response[Release]:
     """Show the release that serving follows; its ETag is its generation."""
     control: Control = state.control
     with control.views() as view:
@@ -49,12 +49,12 @@ def get_active_release(state: State, name: str) -> Response[Release]:
     return Response(release, headers={"ETag": etag(release.generation)})
 
 
-@post("/v1/models/{name:str}/rollback", status_code=200, sync_to_thread=True)
+@post("/v1/models/{name:str}/rollback", status_code=200, sync_to_thread=True, responses=RESPONSES)
 def post_rollback(
-    request: Request[Any, Any, State],
+    request: Asked,
     state: State,
-    name: str,
-    data: Reason,
+    name: FromPath[str],
+    data: JSONBody[Reason],
     if_match: IfMatch = None,
 ) -> Response[Release]:
     """Make the previous release active again; the one rolled back from never serves again."""

@@ -1,16 +1,16 @@
 """Runs, datasets and evaluations, over HTTP."""
 
-from typing import Any
-
 import msgspec
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
 from litestar.datastructures import State
+from litestar.params import FromPath, FromQuery, JSONBody
 
-from burnish.api.auth import actor_of
+from burnish.api.auth import Asked, actor_of
 from burnish.api.conditions import etag, expected
 from burnish.api.control import Control, View
 from burnish.api.models import IfMatch, Reason
 from burnish.api.pages import Items
+from burnish.api.problems import RESPONSES
 from burnish.datasets.model import Dataset
 from burnish.evaluation.model import Evaluation
 from burnish.kernel.ids import DatasetId, RunId
@@ -26,16 +26,18 @@ class RunView(Run, frozen=True, kw_only=True):
     steps: list[StepRecord]
 
 
-@get("/v1/runs", sync_to_thread=True)
-def list_runs(state: State, model: str | None = None, limit: int = 50) -> Items[RunView]:
+@get("/v1/runs", sync_to_thread=True, responses=RESPONSES)
+def list_runs(
+    state: State, model: FromQuery[str | None] = None, limit: FromQuery[int] = 50
+) -> Items[RunView]:
     """List the newest runs."""
     control: Control = state.control
     with control.views() as view:
         return Items(items=[_seen(view, run) for run in view.runs.newest(model, limit=limit)])
 
 
-@get("/v1/runs/{run_id:str}", sync_to_thread=True)
-def get_run(state: State, run_id: str) -> Response[RunView]:
+@get("/v1/runs/{run_id:str}", sync_to_thread=True, responses=RESPONSES)
+def get_run(state: State, run_id: FromPath[str]) -> Response[RunView]:
     """Show a run; its ETag is its revision."""
     control: Control = state.control
     with control.views() as view:
@@ -43,12 +45,12 @@ def get_run(state: State, run_id: str) -> Response[RunView]:
     return Response(run, headers={"ETag": etag(run.revision)})
 
 
-@post("/v1/runs/{run_id:str}/approve", status_code=200, sync_to_thread=True)
+@post("/v1/runs/{run_id:str}/approve", status_code=200, sync_to_thread=True, responses=RESPONSES)
 def approve_run(
-    request: Request[Any, Any, State],
+    request: Asked,
     state: State,
-    run_id: str,
-    data: Reason,
+    run_id: FromPath[str],
+    data: JSONBody[Reason],
     if_match: IfMatch = None,
 ) -> Run:
     """Let a candidate that passed its gates into production."""
@@ -64,12 +66,12 @@ def approve_run(
     )
 
 
-@post("/v1/runs/{run_id:str}/reject", status_code=200, sync_to_thread=True)
+@post("/v1/runs/{run_id:str}/reject", status_code=200, sync_to_thread=True, responses=RESPONSES)
 def reject_run(
-    request: Request[Any, Any, State],
+    request: Asked,
     state: State,
-    run_id: str,
-    data: Reason,
+    run_id: FromPath[str],
+    data: JSONBody[Reason],
     if_match: IfMatch = None,
 ) -> Run:
     """Turn a candidate down."""
@@ -85,12 +87,12 @@ def reject_run(
     )
 
 
-@post("/v1/runs/{run_id:str}/cancel", status_code=200, sync_to_thread=True)
+@post("/v1/runs/{run_id:str}/cancel", status_code=200, sync_to_thread=True, responses=RESPONSES)
 def cancel_run(
-    request: Request[Any, Any, State],
+    request: Asked,
     state: State,
-    run_id: str,
-    data: Reason,
+    run_id: FromPath[str],
+    data: JSONBody[Reason],
     if_match: IfMatch = None,
 ) -> Run:
     """End a run that has not begun to release, and its training job."""
@@ -106,24 +108,24 @@ def cancel_run(
     )
 
 
-@get("/v1/datasets", sync_to_thread=True)
-def list_datasets(state: State, model: str | None = None) -> Items[Dataset]:
+@get("/v1/datasets", sync_to_thread=True, responses=RESPONSES)
+def list_datasets(state: State, model: FromQuery[str | None] = None) -> Items[Dataset]:
     """List the dataset versions."""
     control: Control = state.control
     with control.views() as view:
         return Items(items=view.datasets.list(model))
 
 
-@get("/v1/datasets/{dataset_id:str}", sync_to_thread=True)
-def get_dataset(state: State, dataset_id: str) -> Dataset:
+@get("/v1/datasets/{dataset_id:str}", sync_to_thread=True, responses=RESPONSES)
+def get_dataset(state: State, dataset_id: FromPath[str]) -> Dataset:
     """Show a dataset version."""
     control: Control = state.control
     with control.views() as view:
         return view.datasets.get(DatasetId(dataset_id))
 
 
-@get("/v1/evaluations/{evaluation_id:str}", sync_to_thread=True)
-def get_evaluation(state: State, evaluation_id: str) -> Evaluation:
+@get("/v1/evaluations/{evaluation_id:str}", sync_to_thread=True, responses=RESPONSES)
+def get_evaluation(state: State, evaluation_id: FromPath[str]) -> Evaluation:
     """Show the report on a candidate."""
     control: Control = state.control
     with control.views() as view:

@@ -4,13 +4,14 @@ import asyncio
 from typing import Annotated, Any, Final
 
 import msgspec
-from litestar import Request, Response, get, put
+from litestar import Response, get, put
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 
-from burnish.api.auth import REPLICA
+from burnish.api.auth import REPLICA, Asked
 from burnish.api.control import Control
 from burnish.api.pages import Items
+from burnish.api.problems import RESPONSES
 from burnish.kernel.digest import canonical, digest
 from burnish.releases.assignment import Assignments, assignments
 from burnish.releases.ports import Replica
@@ -26,11 +27,13 @@ class ReplicaReport(msgspec.Struct, kw_only=True):
     models: dict[str, Any]
 
 
-@get("/v1/serving", opt=REPLICA)
+@get("/v1/serving", opt=REPLICA, responses=RESPONSES)
 async def get_serving(
     state: State,
-    wait: float = 0,
-    if_none_match: Annotated[str | None, Parameter(header="If-None-Match", required=False)] = None,
+    wait: FromQuery[float] = 0,
+    if_none_match: Annotated[
+        str | None, HeaderParameter(name="If-None-Match", required=False)
+    ] = None,
 ) -> Response[Assignments | None]:
     """Tell what to serve; with If-None-Match, as soon as it is news or after `wait` seconds."""
     control: Control = state.control
@@ -41,14 +44,20 @@ async def get_serving(
         tag = f'"{digest(canonical(document))[-16:]}"'
         if tag != if_none_match:
             return Response(document, headers={"ETag": tag})
-        if loop.time() >= deadline:
+        if loop.time() >= deadline or control.draining():
             return Response(None, status_code=304, headers={"ETag": tag})
         await asyncio.sleep(LOOK_S)
 
 
-@put("/v1/replicas/{replica_id:str}", status_code=204, opt=REPLICA, sync_to_thread=True)
+@put(
+    "/v1/replicas/{replica_id:str}",
+    status_code=204,
+    opt=REPLICA,
+    sync_to_thread=True,
+    responses=RESPONSES,
+)
 def put_replica(
-    request: Request[Any, Any, State], state: State, replica_id: str, data: ReplicaReport
+    request: Asked, state: State, replica_id: FromPath[str], data: JSONBody[ReplicaReport]
 ) -> None:
     """Take what a replica says of itself."""
     control: Control = state.control
@@ -65,7 +74,7 @@ def put_replica(
         unit.commit()
 
 
-@get("/v1/replicas", sync_to_thread=True)
+@get("/v1/replicas", sync_to_thread=True, responses=RESPONSES)
 def list_replicas(state: State) -> Items[Replica]:
     """List the serving processes."""
     control: Control = state.control

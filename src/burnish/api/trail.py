@@ -7,12 +7,13 @@ from typing import Annotated, Final
 import msgspec
 from litestar import get
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import FromQuery, HeaderParameter
 from litestar.response import ServerSentEvent
 from litestar.response.sse import ServerSentEventMessage
 
 from burnish.api.control import Control
 from burnish.api.pages import Items
+from burnish.api.problems import RESPONSES
 from burnish.kernel.audit import AuditEntry
 from burnish.kernel.events import Event
 
@@ -21,12 +22,14 @@ KEEPALIVE_S: Final = 15.0  # a comment now and then tells both ends that the oth
 PAGE: Final = 200  # events read at once
 
 
-@get("/v1/events", media_type="text/event-stream", sync_to_thread=True)
+@get("/v1/events", media_type="text/event-stream", sync_to_thread=True, responses=RESPONSES)
 def stream_events(
     state: State,
-    model: str | None = None,
-    after: int | None = None,
-    last_event_id: Annotated[str | None, Parameter(header="Last-Event-ID", required=False)] = None,
+    model: FromQuery[str | None] = None,
+    after: FromQuery[int | None] = None,
+    last_event_id: Annotated[
+        str | None, HeaderParameter(name="Last-Event-ID", required=False)
+    ] = None,
 ) -> ServerSentEvent:
     """Stream events as they happen; after `Last-Event-ID` or `after`, else from now on."""
     control: Control = state.control
@@ -38,8 +41,8 @@ def stream_events(
     return ServerSentEvent(_messages(control, model, after))
 
 
-@get("/v1/audit", sync_to_thread=True)
-def list_audit(state: State, limit: int = 50) -> Items[AuditEntry]:
+@get("/v1/audit", sync_to_thread=True, responses=RESPONSES)
+def list_audit(state: State, limit: FromQuery[int] = 50) -> Items[AuditEntry]:
     """List the newest rows of the audit log."""
     control: Control = state.control
     with control.views() as view:
@@ -61,6 +64,8 @@ async def _messages(
                 yield ServerSentEventMessage(data=data, event=event.type, id=event.id)
         if len(events) == PAGE:
             continue
+        if control.draining():
+            return
         if loop.time() - spoken > KEEPALIVE_S:
             spoken = loop.time()
             yield ServerSentEventMessage(data=None, comment="still here")

@@ -1,22 +1,32 @@
 """The control role: the API and the live events."""
 
+from collections.abc import Callable
 from typing import Final
 
+import structlog
 import uvicorn
+from litestar import Litestar
 
+from burnish.adapters.raw_log import RawLogReader
 from burnish.adapters.subprocess_jobs import SubprocessLauncher
 from burnish.adapters.system import new_id, utc_now
 from burnish.api.app import build
 from burnish.api.control import Control
 from burnish.bootstrap.house import House
+from burnish.client.api import ApiClient, ApiProblem, Unreachable
+from burnish.feedback.parse import record_of
+from burnish.feedback.service import project
 from burnish.kernel.audit import Actor
 from burnish.kernel.ids import RunId
 from burnish.pipeline.service import RunActive
 from burnish.settings import Settings
 from burnish.triggers.service import consider, count_effective
 
+SEAL_S: Final = 10.0  # an operator waits so long for ingest to persist what it has accepted
 DRAIN_S: Final = 10  # long polls and streams end by then
 KEEP_ALIVE_S: Final = 75
+
+_log = structlog.get_logger("burnish.control")
 
 
 class OperatorTriggers:
@@ -29,6 +39,7 @@ class OperatorTriggers:
         """Start a run because an operator asks. Raises RunActive."""
         with self._house.view() as view:
             policy = view.models.get(model).policy
+        self._catch_up()
         decision = consider(
             lambda: self._house.unit(actor).saved(),
             policy,
@@ -42,6 +53,18 @@ class OperatorTriggers:
             )
         return RunId(decision.run)
 
+    def _catch_up(self) -> None:
+        """Bring what was accepted until now into the run; without ingest, what is persisted."""
+        house = self._house
+        ingest = ApiClient(house.settings.ingest.url, house.secrets.admin_token, timeout=SEAL_S)
+        try:
+            ingest.post("/v1/seal")
+        except (ApiProblem, Unreachable) as error:
+            _log.warning("run starts without what ingest has not persisted", error=str(error))
+        finally:
+            ingest.close()
+        project(RawLogReader(house.objects, house.engine), lambda: house.unit().saved(), record_of)
+
     def effective(self, model: str) -> int:
         """Return the effective corrections since the last training."""
         with self._house.view() as view:
@@ -51,9 +74,9 @@ class OperatorTriggers:
             )
 
 
-def run(settings: Settings) -> None:
-    """Serve the API until SIGTERM."""
-    house = House.open(settings, "control")
+def application(house: House, draining: Callable[[], bool]) -> Litestar:
+    """Return the API over a house; `draining` tells when waiting requests are to end."""
+    settings = house.settings
     launcher = SubprocessLauncher(settings.data / "jobs", settings.data / "cache")
     control = Control(
         units=house.unit,
@@ -65,15 +88,22 @@ def run(settings: Settings) -> None:
         tokens=house.tokens,
         admin_token_sha256=house.admin_token_sha256,
         job_log=launcher.log,
+        draining=draining,
         clock=utc_now,
         ids=new_id,
         registry=house.registry,
         max_payload_bytes=settings.control.max_payload_bytes,
         max_artifact_bytes=settings.control.max_artifact_bytes,
     )
+    return build(control)
+
+
+def run(settings: Settings) -> None:
+    """Serve the API until SIGTERM."""
+    house = House.open(settings, "control")
     server = uvicorn.Server(
         uvicorn.Config(
-            build(control),
+            application(house, lambda: server.should_exit),
             host=settings.control.host,
             port=settings.control.port,
             http="httptools",

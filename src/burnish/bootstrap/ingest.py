@@ -71,4 +71,11 @@ def run(settings: Settings) -> None:
 
     metrics.watch(spool.backlog)
     shipper.start()
-    serve_ingest(host=ingest.host, port=ingest.port, app=app, on_stop=close, fail_stop=fail_stop)
+    serve_ingest(
+        host=ingest.host,
+        port=ingest.port,
+        app=app,
+        on_stop=close,
+        fail_stop=fail_stop,
+        header_deadline_s=ingest.header_seconds,
+    )

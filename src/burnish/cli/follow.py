@@ -1,4 +1,4 @@
-"""A run watched from the command line: a line for each change, until it ends."""
+"""A run watched from the command line: a line for each change, until it ends or rests."""
 
 import time
 from collections.abc import Iterator
@@ -9,12 +9,13 @@ from burnish.cli.session import Session
 from burnish.client.api import Unreachable, path
 
 ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "REJECTED", "CANCELLED", "SUPERSEDED"})
+RESTS: Final = frozenset({"AWAITING_APPROVAL", "HELD"})  # until a person or more data comes
 _POLL_S: Final = 0.5
 _PATIENCE_S: Final = 30.0  # a control plane that restarts is back within it
 
 
 def follow_run(session: Session, run_id: str) -> dict[str, Any]:
-    """Print each change of a run and of its training job until it ends; return its last state.
+    """Print each change of a run and of its training job until it ends or rests; return it.
 
     A control plane that restarts meanwhile is waited for. Raises ApiProblem if there is no such
     run, Unreachable if control stays away for longer than half a minute.
@@ -33,7 +34,7 @@ def follow_run(session: Session, run_id: str) -> dict[str, Any]:
                 for line in news:
                     session.out.text(line)
             status.update(_now(run, job))
-            if run["state"] in ENDED:
+            if run["state"] in ENDED | RESTS:
                 return run
             time.sleep(_POLL_S)
 

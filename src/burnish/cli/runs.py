@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from burnish.cli.follow import follow_run
+from burnish.cli.follow import RESTS, follow_run
 from burnish.cli.output import facts, moment, table
 from burnish.cli.session import EXIT_REFUSED, Session, connected
 from burnish.client.api import path
@@ -54,7 +54,7 @@ def show(session: Session, run: RunArgument) -> None:
 @app.command("follow")
 @connected
 def follow(session: Session, run: RunArgument) -> None:
-    """Watch a run until it ends. Exit code 0 if it succeeds, 1 if it ends otherwise."""
+    """Watch a run until it ends or waits for a person. Exit code 1 if it fails or is stopped."""
     _follow(session, run)
 
 
@@ -65,7 +65,9 @@ def start(
     model: Annotated[str, typer.Argument(help="The model to train.")],
     reason: WhyOption,
     *,
-    watch: Annotated[bool, typer.Option("--follow", help="Watch it until it ends.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--follow", help="Watch it until it ends or waits for a person.")
+    ] = False,
 ) -> None:
     """Start a run now, whatever the trigger policy says."""
     run = session.control.post(path("models", model, "runs"), {"reason": reason}).json()
@@ -105,7 +107,7 @@ def _decide(session: Session, run: str, verb: str, reason: str) -> None:
 
 
 def _follow(session: Session, run: str) -> None:
-    if follow_run(session, run)["state"] != _SUCCEEDED:
+    if follow_run(session, run)["state"] not in {_SUCCEEDED, *RESTS}:
         raise typer.Exit(EXIT_REFUSED)
 
 

@@ -80,7 +80,7 @@ def fraction(model: str, epoch: int, purpose: str, subject: str) -> float:
     """Return a subject's hash for one purpose: uniform in [0, 1), the same on any machine.
 
     >>> round(fraction("laundry", 1, "holdout", "task-1"), 6)
-    0.0
+    0.665654
     """
     address = digest(canonical([model, epoch, purpose, subject]))
     return int(hexadecimal(address)[:16], 16) / _HASH_RANGE

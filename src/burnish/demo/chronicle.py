@@ -113,7 +113,7 @@ class Chronicle:
                 ready_seconds=swap.get("ready_seconds"),
             )
             for replica in self._control.items("/v1/replicas")
-            for swap in replica["report"]["models"].get(self._model, {}).get("swaps", [])
+            for swap in replica["models"].get(self._model, {}).get("swaps", [])
         ]
 
 

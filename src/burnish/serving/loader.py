@@ -1,7 +1,7 @@
 """Making a release ready beside the one that serves: fetch, digest, load, warm, check.
 
-All of it happens in one thread at the lowest priority the system gives, so that those who answer
-requests do not feel it. Models that are no longer needed are freed there too.
+All of it happens in one thread that yields to those who answer requests, so that they do not feel
+it. Models that are no longer needed are freed there too.
 """
 
 import queue

@@ -1,6 +1,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from burnish.adapters.sql.schema import metadata
 from burnish.adapters.system import utc_now
 from burnish.feedback.model import Incoming, RawRecord, Receipt
 from burnish.feedback.ports import Receipts
+from burnish.kernel.clock import Clock
 from burnish.kernel.errors import BurnishError
 
 DEADLINE_S = 20
@@ -59,7 +61,7 @@ class Bench:
         self.raw_log = RawLogReader(self.objects, self.engine)
         self.metrics = IngestMetrics(CollectorRegistry())
         self.failures: list[BaseException] = []
-        self.clock = utc_now
+        self.clock: Clock = utc_now
         self.shipper: Shipper | None = None
         self.is_open = False
         self.open()
@@ -69,12 +71,15 @@ class Bench:
             self.folder / "spool",
             shard=SHARD,
             history=self.raw_log,
-            clock=lambda: self.clock(),
+            clock=self.now,
             meter=self.metrics,
             failed=self.failures.append,
             settings=self.settings,
         )
         self.is_open = True
+
+    def now(self) -> datetime:
+        return self.clock()
 
     def start_shipper(self, **settings: Any) -> Shipper:
         fast = {"seal_seconds": 3600.0, "retry_first_s": 0.01, "retry_cap_s": 0.02} | settings

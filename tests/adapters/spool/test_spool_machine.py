@@ -22,68 +22,69 @@ RECORDS = st.lists(
 )
 
 
-def machine(make_bench: Callable[..., Any], incoming: Callable[..., Any]) -> Any:
-    class SpoolMachine(RuleBasedStateMachine):
-        def __init__(self) -> None:
-            super().__init__()
-            self.folder = Path(tempfile.mkdtemp(prefix="spool-"))
-            self.bench = make_bench(self.folder, segment=SEGMENT_BYTES)
-            self.known: dict[str, tuple[int, str]] = {}
-            self.accepted: list[tuple[str, str]] = []
+class SpoolMachine(RuleBasedStateMachine):
+    make_bench: Callable[..., Any]
+    incoming: Callable[..., Any]
 
-        def expected(self, id_: str, body: str) -> Receipt:
-            if id_ in self.known:
-                offset, kept = self.known[id_]
-                return Receipt(offset, Outcome.DUPLICATE if kept == body else Outcome.CONFLICT)
-            offset = len(self.accepted)
-            self.known[id_] = offset, body
-            self.accepted.append((id_, body))
-            return Receipt(offset, Outcome.ACCEPTED)
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="spool-"))
+        self.bench = self.make_bench(self.folder, segment=SEGMENT_BYTES)
+        self.known: dict[str, tuple[int, str]] = {}
+        self.accepted: list[tuple[str, str]] = []
 
-        @rule(records=RECORDS)
-        def append(self, records: list[tuple[int, str]]) -> None:
-            expected = [self.expected(f"r-{number}", body) for number, body in records]
-            given = self.bench.append(*(incoming(number, body) for number, body in records))
-            assert given == expected
+    def expected(self, id_: str, body: str) -> Receipt:
+        if id_ in self.known:
+            offset, kept = self.known[id_]
+            return Receipt(offset, Outcome.DUPLICATE if kept == body else Outcome.CONFLICT)
+        offset = len(self.accepted)
+        self.known[id_] = offset, body
+        self.accepted.append((id_, body))
+        return Receipt(offset, Outcome.ACCEPTED)
 
-        @rule(torn=st.binary(max_size=80), shipping=st.booleans())
-        def crash(self, torn: bytes, shipping: bool) -> None:
-            if shipping:
-                self.bench.start_shipper(seal_seconds=0.0)
-            self.bench.close()
-            with self.bench.last_segment().open("ab") as file:
-                file.write(torn)
-            self.bench.open()
+    @rule(records=RECORDS)
+    def append(self, records: list[tuple[int, str]]) -> None:
+        expected = [self.expected(f"r-{number}", body) for number, body in records]
+        given = self.bench.append(*(self.incoming(number, body) for number, body in records))
+        assert given == expected
 
-        @rule(lost=st.integers(0, 2))
-        def ship(self, lost: int) -> None:
-            self.bench.objects.lose_answers = lost
-            assert self.bench.ship() == len(self.accepted)
-            assert [(one.id, one.body) for one in self.bench.persisted()] == self.accepted
+    @rule(torn=st.binary(max_size=80), shipping=st.booleans())
+    def crash(self, torn: bytes, shipping: bool) -> None:
+        if shipping:
+            self.bench.start_shipper(seal_seconds=0.0)
+        self.bench.close()
+        with self.bench.last_segment().open("ab") as file:
+            file.write(torn)
+        self.bench.open()
 
-        @invariant()
-        def nothing_answered_is_missing(self) -> None:
-            assert self.bench.spool.end == len(self.accepted)
+    @rule(lost=st.integers(0, 2))
+    def ship(self, lost: int) -> None:
+        self.bench.objects.lose_answers = lost
+        assert self.bench.ship() == len(self.accepted)
+        assert [(one.id, one.body) for one in self.bench.persisted()] == self.accepted
 
-        @invariant()
-        def the_raw_log_is_a_prefix_of_what_was_accepted(self) -> None:
-            found = [(one.id, one.body) for one in self.bench.persisted()]
-            assert found == self.accepted[: len(found)]
-            assert self.bench.spool.persisted_offset <= len(self.accepted)
+    @invariant()
+    def nothing_answered_is_missing(self) -> None:
+        assert self.bench.spool.end == len(self.accepted)
 
-        def teardown(self) -> None:
-            self.bench.tear_down()
-            shutil.rmtree(self.folder)
+    @invariant()
+    def the_raw_log_is_a_prefix_of_what_was_accepted(self) -> None:
+        found = [(one.id, one.body) for one in self.bench.persisted()]
+        assert found == self.accepted[: len(found)]
+        assert self.bench.spool.persisted_offset <= len(self.accepted)
 
-    return SpoolMachine
+    def teardown(self) -> None:
+        self.bench.tear_down()
+        shutil.rmtree(self.folder)
 
 
 @pytest.mark.timeout(120)
 def test_the_spool_does_what_its_model_does(
     make_bench: Callable[..., Any], incoming: Callable[..., Any]
 ) -> None:
+    parts = {"make_bench": staticmethod(make_bench), "incoming": staticmethod(incoming)}
     run_state_machine_as_test(
-        machine(make_bench, incoming),
+        type("Machine", (SpoolMachine,), parts),
         settings=settings(
             max_examples=12,
             stateful_step_count=15,

@@ -1,0 +1,101 @@
+"""Given a story that was told, when its numbers are written down, then as promised."""
+
+import msgspec
+import pytest
+
+from burnish.demo.album import Album
+from burnish.demo.answers import ServingSummary
+from burnish.demo.policy import policy
+from burnish.demo.result import Result, Round, Swap
+from burnish.kernel.policy import Approval, parse_policy
+
+
+def turn(number: int, *, promoted: bool = True) -> Round:
+    return Round(
+        round=number,
+        model_version=f"1.{number}.0",
+        dataset=f"solar@{number + 1}",
+        corrections=40,
+        train_n=400,
+        holdout_accuracy=0.8,
+        holdout_n=500,
+        verdict="PASS" if promoted else "INCONCLUSIVE",
+        train_seconds=4.0,
+        loop_seconds=9.0 if promoted else None,
+        promoted=promoted,
+    )
+
+
+@pytest.fixture
+def result() -> Result:
+    return Result(
+        rounds=[turn(0), turn(1), turn(2, promoted=False)],
+        serving=ServingSummary(
+            requests=900, failed=0, mixed=0, p50_ms=9, p99_ms=20, p99_swap_ms=22
+        ),
+        swaps=[Swap(source="1.0.0", target="1.1.0", swap_us=3.0, ready_seconds=0.4)],
+        wall_seconds=60,
+    )
+
+
+def test_the_json_has_exactly_the_promised_fields(result: Result) -> None:
+    document = msgspec.json.decode(msgspec.json.encode(result.document()))
+    assert list(document) == ["rounds", "serving", "swaps", "refused", "rollback", "wall_seconds"]
+    assert list(document["rounds"][0]) == [
+        "round",
+        "model_version",
+        "dataset",
+        "corrections",
+        "train_n",
+        "holdout_accuracy",
+        "holdout_n",
+        "verdict",
+        "train_seconds",
+        "loop_seconds",
+    ]
+    assert list(document["serving"]) == [
+        "requests",
+        "failed",
+        "mixed",
+        "p50_ms",
+        "p99_ms",
+        "p99_swap_ms",
+    ]
+    assert list(document["swaps"][0]) == ["from", "to", "swap_us", "ready_seconds"]
+    assert document["refused"] is None
+    assert document["rollback"] is None
+
+
+def test_a_round_that_was_not_promoted_is_no_fault_while_another_was(result: Result) -> None:
+    assert result.faults == []
+
+
+def test_a_story_whose_rounds_promoted_nothing_is_a_fault(result: Result) -> None:
+    only_the_first = msgspec.structs.replace(result, rounds=[turn(0), turn(1, promoted=False)])
+    assert only_the_first.faults == ["No round's model was promoted."]
+
+
+@pytest.mark.parametrize("name", ["failed", "mixed"])
+def test_one_bad_answer_is_a_fault(result: Result, name: str) -> None:
+    serving = msgspec.structs.replace(result.serving, **{name: 1})
+    assert len(msgspec.structs.replace(result, serving=serving).faults) == 1
+
+
+def test_the_policy_of_the_demo_is_one_that_the_platform_takes() -> None:
+    album = Album(
+        model="solar",
+        title="",
+        labels=("good", "defect"),
+        cast=(),
+        first=(),
+        holdout=(),
+        stream=(),
+        passers=(),
+    )
+    read = parse_policy(policy(album))
+    assert read.name == "solar"
+    assert read.labels == ("good", "defect")
+    assert read.dataset.holdout_source == "solar-holdout"
+    assert read.release.approval is Approval.AUTO
+    assert (read.gates.validation, read.gates.holdout, read.gates.per_class) == (0, 0, 0)
+    assert read.monitor.rollback == 0.65

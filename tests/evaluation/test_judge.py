@@ -1,0 +1,137 @@
+"""The judge on real objects and a real database, with models that answer by the pixel."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from burnish.adapters.objects import LocalObjects
+from burnish.adapters.system import new_id
+from burnish.evaluation.model import Evaluation, Verdict
+from burnish.evaluation.ports import Labelled
+from burnish.evaluation.service import Artifact, EmptyHoldout, Judge
+from burnish.kernel.digest import digest
+from burnish.kernel.ids import RunId
+from burnish.kernel.inference import LoadedModel
+from burnish.kernel.objects import payload_key
+from support.ledger import NOON, Ledger
+
+N = 60
+
+
+class Threshold:
+    """Calls a photo a defect if its first pixel reaches a threshold."""
+
+    labels = ("good", "defect")
+
+    def __init__(self, threshold: int) -> None:
+        self.threshold = threshold
+
+    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        defect = images[:, 0, 0, 0] >= self.threshold
+        return np.stack([~defect, defect], axis=1).astype(np.float32)
+
+    def close(self) -> None:
+        pass
+
+
+class Thresholds:
+    """An engine whose artifacts are thresholds in decimal; counts what it loads."""
+
+    def __init__(self) -> None:
+        self.loads = 0
+
+    def load(self, artifact: bytes) -> LoadedModel:
+        self.loads += 1
+        return Threshold(int(artifact))
+
+
+class Court:
+    """A judge with photos whose truth is: a defect from pixel 30 on."""
+
+    def __init__(self, ledger: Ledger, folder: Path) -> None:
+        self.ledger = ledger
+        self.policy = ledger.apply(gates={"validation": 0, "holdout": 0, "per_class": 0})
+        self.objects = LocalObjects(
+            folder, base_url="http://here", secret=b"s" * 32, clock=lambda: NOON
+        )
+        self.engine = Thresholds()
+        self.judge = Judge(
+            objects=self.objects,
+            engine=self.engine,
+            decode=lambda data: np.full((224, 224, 3), data[0], np.uint8),
+            clock=ledger.clock,
+            ids=new_id,
+        )
+        self.holdout = []
+        for pixel in range(N):
+            photo = bytes([pixel])
+            self.objects.put(payload_key(digest(photo)), photo)
+            label = "defect" if pixel >= N // 2 else "good"
+            self.holdout.append(
+                Labelled(subject=f"p{pixel:02}", label=label, payload_sha256=digest(photo))
+            )
+
+    def artifact(self, threshold: int) -> Artifact:
+        data = str(threshold).encode()
+        self.objects.put(f"artifacts/{threshold}", data)
+        return Artifact(
+            version=f"{threshold}.0.0", key=f"artifacts/{threshold}", sha256=digest(data)
+        )
+
+    def evaluate(self, candidate: int, champion: int | None, run: str = "") -> Evaluation:
+        return self.judge.evaluate(
+            self.ledger.unit(),
+            run=RunId(run or new_id()),
+            policy=self.policy,
+            holdout=self.holdout,
+            validation=(1, 1),
+            candidate=self.artifact(candidate),
+            champion=None if champion is None else self.artifact(champion),
+        )
+
+
+@pytest.fixture
+def court(ledger: Ledger, tmp_path: Path) -> Court:
+    return Court(ledger, tmp_path)
+
+
+def test_a_better_model_passes_on_the_same_examples(court: Court) -> None:
+    report = court.evaluate(candidate=30, champion=10)
+    assert report.verdict is Verdict.PASS
+    assert report.holdout.accuracy == 1
+    assert report.holdout.champion_accuracy == pytest.approx(40 / 60)
+    assert report.newly_right == tuple(f"p{pixel}" for pixel in range(10, 30))
+
+
+def test_a_worse_model_fails_and_its_report_stays(court: Court) -> None:
+    report = court.evaluate(candidate=10, champion=30)
+    assert report.verdict is Verdict.FAIL
+    assert len(report.newly_wrong) == 20
+    assert court.objects.exists(f"evaluations/{report.id}.json")
+    with court.ledger.view() as view:
+        assert view.evaluations.get(report.id) == report
+
+
+def test_a_first_model_has_no_one_to_beat(court: Court) -> None:
+    report = court.evaluate(candidate=10, champion=None)
+    assert (report.verdict, report.paired, report.newly_right) == (Verdict.PASS, None, ())
+
+
+def test_a_run_is_judged_once(court: Court) -> None:
+    run = new_id()
+    first = court.evaluate(candidate=30, champion=10, run=run)
+    assert court.evaluate(candidate=30, champion=10, run=run).id == first.id
+
+
+def test_a_model_answers_a_holdout_once(court: Court) -> None:
+    court.evaluate(candidate=10, champion=None)
+    court.evaluate(candidate=30, champion=10)
+    assert court.engine.loads == 2  # the champion's answers were kept from its own evaluation
+
+
+def test_without_a_holdout_nothing_is_judged(court: Court) -> None:
+    court.holdout = []
+    with pytest.raises(EmptyHoldout, match="no holdout example yet"):
+        court.evaluate(candidate=10, champion=None)
