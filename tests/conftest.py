@@ -5,6 +5,7 @@ from hypothesis import HealthCheck, settings
 pytest_plugins = [
     "support.control",
     "support.ledger",
+    "support.office",
     "support.plane",
     "support.postgres",
     "support.databases",

@@ -1,11 +1,13 @@
 """Settings: where they come from, what they refuse, and that the pages about them are true."""
 
+import ast
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import burnish
 from burnish import config
 from burnish.kernel.policy import Kind, ModelPolicy, parse_policy
 from burnish.scaffold import POLICY_HELP, initialise, policy_text, settings_page, settings_text
@@ -123,6 +125,25 @@ def test_another_process_gets_the_very_same_settings(
 def test_every_setting_has_a_help_line_and_a_default_that_is_accepted(tmp_path: Path) -> None:
     assert [setting.key for setting in catalogue() if not setting.help.endswith(".")] == []
     assert config.load(tmp_path, environ={}) is not None
+
+
+def test_every_setting_is_read_by_somebody() -> None:
+    """As `<section>.<name>`: a section handed on whole keeps its name."""
+    root = Path(burnish.__file__).parent
+    about_settings = {root / name for name in ("settings.py", "config.py", "scaffold.py")}
+    read = {
+        f"{_last_name(node.value)}.{node.attr}"
+        for path in set(root.rglob("*.py")) - about_settings
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+    }
+    assert {setting.key for setting in catalogue()} <= read
+
+
+def _last_name(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def test_the_page_about_the_settings_is_current() -> None:

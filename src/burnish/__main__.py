@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from burnish import config
-from burnish.adapters.system import new_id, utc_now
+from burnish.adapters.system import new_id, user_name, utc_now
 from burnish.cli.app import build
 from burnish.cli.reference import reference
 from burnish.cli.session import EXIT_REFUSED, EXIT_USAGE, Endpoints, Root, Surroundings
@@ -42,7 +42,7 @@ SetOption = Annotated[
 
 def build_app() -> typer.Typer:
     """Return the whole command line."""
-    app = build(Surroundings(locate=_locate, now=utc_now, new_id=new_id))
+    app = build(Surroundings(locate=_locate, now=utc_now, new_id=new_id, user=user_name))
     app.command("init")(_init)
     app.command("up")(_up)
     for role, does in (

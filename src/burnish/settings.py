@@ -76,9 +76,6 @@ class IngestSettings(Struct, frozen=True, kw_only=True):
     body_seconds: Annotated[Seconds, Meta(description="A client has so long to send a body.")] = (
         30.0
     )
-    idle_seconds: Annotated[
-        Seconds, Meta(description="An idle connection is closed after so long.")
-    ] = 60.0
 
 
 class ControlSettings(Struct, frozen=True, kw_only=True):
@@ -105,7 +102,7 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
     id: Annotated[
         Name, Meta(description="Name of this process: unique, and kept, as it resumes its runs.")
     ] = "worker-0"
-    concurrency: Annotated[Count, Meta(description="Runs that it works on at once.")] = 2
+    concurrency: Annotated[Count, Meta(description="Runs that it works on at once.")] = 4
     poll_seconds: Annotated[
         Seconds, Meta(description="How often it looks for new feedback and for runs to start.")
     ] = 0.5
@@ -131,9 +128,6 @@ class ServeSettings(Struct, frozen=True, kw_only=True):
     log_queue: Annotated[
         Count, Meta(description="Predictions waiting to be logged; beyond it, they are counted.")
     ] = 10_000
-    report_seconds: Annotated[
-        Seconds, Meta(description="How often it tells the control plane what it serves.")
-    ] = 2.0
 
 
 class TrainingSettings(Struct, frozen=True, kw_only=True):
@@ -143,18 +137,8 @@ class TrainingSettings(Struct, frozen=True, kw_only=True):
         Seconds, Meta(description="An attempt silent for so long is lost, fenced and retried.")
     ] = 90.0
     token_seconds: Annotated[
-        Seconds, Meta(description="Lifetime of an attempt's callback token.")
+        Seconds, Meta(description="Lifetime of an attempt's callback token and presigned URLs.")
     ] = 21_600.0
-    url_seconds: Annotated[
-        Seconds, Meta(description="Lifetime of an attempt's presigned URLs.")
-    ] = 21_600.0
-    kill_grace_seconds: Annotated[
-        Seconds, Meta(description="Time between asking a trainer to stop and killing it.")
-    ] = 10.0
-    threads: Annotated[Count, Meta(description="Threads that a trainer uses.")] = 2
-    cache: Annotated[str, Meta(description="Directory of features kept between trainings.")] = (
-        "{data}/cache"
-    )
 
 
 class ProcessSettings(Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from burnish.adapters.prediction_log import PredictionWriter
 from burnish.feedback.prediction import Prediction
 from burnish.kernel.digest import digest
 from burnish.kernel.objects import payload_key
+from support.world import prediction as answered
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -44,17 +45,7 @@ class Rows:
 
 
 def prediction(number: int, payload: bytes | None = None) -> Prediction:
-    return Prediction(
-        id=f"1.{number}",
-        model="laundry",
-        release="r1",
-        generation=1,
-        model_version="1.0.0",
-        label="good",
-        confidence=0.75,
-        at=NOW,
-        payload_sha256=digest(payload) if payload is not None else None,
-    )
+    return answered(f"1.{number}", payload_sha256=None if payload is None else digest(payload))
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -73,7 +64,7 @@ def rows(tmp_path: Path) -> Rows:
 
 @pytest.fixture
 def writer(rows: Rows) -> Iterator[PredictionWriter]:
-    writer = PredictionWriter(rows, rows.objects)
+    writer = PredictionWriter(rows, rows.objects, most_waiting=1500)
     writer.start()
     yield writer
     rows.reachable.set()
@@ -93,7 +84,7 @@ def test_answers_are_written_in_batches_after_their_inputs(
 
 
 def test_what_is_queued_when_it_stops_is_written(rows: Rows) -> None:
-    writer = PredictionWriter(rows, rows.objects)
+    writer = PredictionWriter(rows, rows.objects, most_waiting=1500)
     writer.start()
     for number in range(1200):
         assert writer.offer(prediction(number), None)
@@ -114,9 +105,8 @@ def test_a_store_out_of_reach_delays_rows_and_loses_none(
 
 
 def test_a_full_queue_refuses_at_once_instead_of_growing(
-    writer: PredictionWriter, rows: Rows, monkeypatch: pytest.MonkeyPatch
+    writer: PredictionWriter, rows: Rows
 ) -> None:
-    monkeypatch.setattr(prediction_log, "MAX_WAITING", 10)
     rows.reachable.clear()
     taken = sum(writer.offer(prediction(number), None) for number in range(5000))
     assert taken < 5000

@@ -42,11 +42,12 @@ router = Router(time.perf_counter_ns)
 router.swap(Slot(model="laundry", release="r1", generation=1, model_version="1.0.0",
                  labels=Slow.labels, resident=Resident(Slow(), lambda model: None)))
 metrics = InferenceMetrics(CollectorRegistry())
-plane = DataPlane(router, Log(), recent=RecentRing(), metrics=metrics, clock=utc_now, ids=new_id)
+plane = DataPlane(router, Log(), captured=lambda _model: 1.0, recent=RecentRing(), metrics=metrics,
+                  clock=utc_now, ids=new_id)
 app = InferenceApp(plane, metrics, unready=list, perf=time.perf_counter,
                    new_trace_id=new_trace_id, version="0.1.0")
 run_serve(app, "127.0.0.1", int(sys.argv[1]), lambda: print("stopped", flush=True),
-          on_start=lambda port: print(port, flush=True))
+          drain_seconds=20, on_start=lambda port: print(port, flush=True))
 """
 
 

@@ -84,6 +84,7 @@ def test_model_list_and_show_tell_what_serves_and_how_far_the_next_training_is(
     listed = terminal.run("model", "list").stdout
     for part in ("laundry", "1.2.0", "2026-05-01 10:00:00Z", "12 of 100", "TRAINING"):
         assert part in listed
+    platform.on("GET", "/v1/models/laundry/live", {"items": []})
     shown = terminal.run("model", "show", "laundry").stdout
     assert "12 of 100 corrections" in shown
     assert "min_corrections 100, paused no" in shown
@@ -94,6 +95,7 @@ def test_a_model_that_never_trained_is_shown_too(terminal: Any, platform: Any) -
     fresh = {**MODEL, "active": None, "run": None, "last_decision": None}
     platform.on("GET", "/v1/models/laundry", fresh)
     platform.on("GET", "/v1/models", {"items": [fresh]})
+    platform.on("GET", "/v1/models/laundry/live", {"items": []})
     assert terminal.run("model", "show", "laundry").exit_code == 0
     assert terminal.run("model", "list").exit_code == 0
 

@@ -30,6 +30,7 @@ def test_one_record_is_made_of_the_options(terminal: Any, platform: Any, answere
         "predicted": "good",
         "final": "defect",
         "corrected": True,
+        "actor": "kim",
         "occurred_at": "2026-05-01T12:00:00+00:00",
         "schema_version": 1,
     }
@@ -105,4 +106,4 @@ def test_an_option_left_out_is_a_field_left_out_not_invented(
     result = terminal.run("feedback", "send", "--model", "m", "--subject", "s", "--final", "1")
     assert result.exit_code == 1
     assert "unknown_model" in result.stderr
-    assert {"predicted", "payload", "actor"}.isdisjoint(platform.asked[-1].json)
+    assert {"predicted", "payload", "reason"}.isdisjoint(platform.asked[-1].json)

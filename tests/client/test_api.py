@@ -3,20 +3,19 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
-from threading import Thread
 
 import pytest
 
 from burnish.client.api import ApiClient, ApiProblem, Unreachable
-from burnish.client.connection import Connection
 from burnish.client.events import live_events
+from burnish.client.http import Http
+from support.http import HttpServer, QuietHandler
 
-Answer = Callable[[BaseHTTPRequestHandler], None]
+Answer = Callable[[QuietHandler], None]
 
 
-class Server:
+class Server(HttpServer):
     """Answers with one function; counts connections and keeps the requests' headers."""
 
     def __init__(self) -> None:
@@ -25,47 +24,23 @@ class Server:
         self.asked: list[dict[str, str]] = []
         server = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(QuietHandler):
             def setup(self) -> None:
                 super().setup()
                 server.connections += 1
 
-            def respond(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            def answer(self) -> None:
+                self.body()
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 server.asked.append({**headers, ":path": self.path})
                 server.answer(self)
 
-            do_GET = do_POST = do_PUT = respond  # noqa: N815
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(Handler)
 
 
 def whole(body: bytes, status: int = 200, *, hang_up: bool = False, **headers: str) -> Answer:
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(status)
-        handler.send_header("Content-Length", str(len(body)))
-        for name, value in headers.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.end_headers()
-        handler.wfile.write(body)
+    def answer(handler: QuietHandler) -> None:
+        handler.reply(status, body, **headers)
         handler.close_connection = hang_up  # without having said so: as an idle timeout does
 
     return answer
@@ -157,7 +132,7 @@ def stream(*parts: tuple[list[int], str]) -> Answer:
     """Send events by their ids, then break off as told; one entry a connection."""
     turn = iter(parts)
 
-    def answer(handler: BaseHTTPRequestHandler) -> None:
+    def answer(handler: QuietHandler) -> None:
         ids, ending = next(turn)
         if ending == "refuse":
             whole(b'{"code": "unavailable"}', 503)(handler)
@@ -184,7 +159,7 @@ def test_events_go_on_where_they_broke_off_each_once_and_in_order(server: Server
     told: list[Unreachable] = []
     waits: list[float] = []
     events = live_events(
-        Connection(server.url), model="laundry", reconnecting=told.append, sleep=waits.append
+        Http(server.url), model="laundry", reconnecting=told.append, sleep=waits.append
     )
     with closing(events):
         assert [event["id"] for event in islice(events, 5)] == [1, 2, 3, 4, 5]
@@ -196,14 +171,14 @@ def test_events_go_on_where_they_broke_off_each_once_and_in_order(server: Server
 
 def test_events_begin_after_the_one_that_was_named_even_the_zeroth(server: Server) -> None:
     server.answer = stream(([1], "closed"))
-    with closing(live_events(Connection(server.url), after=0)) as events:
+    with closing(live_events(Http(server.url), after=0)) as events:
         assert next(events)["id"] == 1
     assert server.asked[0][":path"] == "/v1/events?after=0"
 
 
 def test_a_stream_that_never_opened_is_an_error_not_a_wait(server: Server) -> None:
     with pytest.raises(Unreachable):
-        next(live_events(Connection("http://127.0.0.1:1")))
+        next(live_events(Http("http://127.0.0.1:1")))
     server.answer = whole(b'{"code": "auth.invalid"}', 401)
     with pytest.raises(ApiProblem, match=r"auth\.invalid"):
-        next(live_events(Connection(server.url)))
+        next(live_events(Http(server.url)))

@@ -11,6 +11,7 @@ from burnish.kernel.errors import Stale
 from burnish.kernel.ids import DatasetId, RunId
 from burnish.triggers.model import Decision, DecisionEntry, Rule
 from support.concurrency import at_once
+from support.databases import saved
 from support.samples import dataset, later, policy
 
 Units = Callable[..., SqlUnit]
@@ -18,7 +19,7 @@ Units = Callable[..., SqlUnit]
 
 def test_a_version_is_found_as_it_was_added(unit: Units) -> None:
     one, two, other = dataset(1), dataset(2), dataset(1, "other", created_at=later(9))
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         for version in (one, two, other):
             stores.datasets.add(version)
     with unit(reads_only=True) as stores:
@@ -37,7 +38,7 @@ def test_a_version_is_found_as_it_was_added(unit: Units) -> None:
 
 @pytest.mark.parametrize("late", [dataset(1), dataset(3), dataset(2, parent=None)])
 def test_a_version_follows_the_newest_one_or_is_stale(unit: Units, late: object) -> None:
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.datasets.add(dataset(1))
     with unit() as stores, pytest.raises(Stale):
         stores.datasets.add(late)  # type: ignore[arg-type]
@@ -45,14 +46,14 @@ def test_a_version_follows_the_newest_one_or_is_stale(unit: Units, late: object)
 
 @pytest.mark.parametrize("known", [True, False])
 def test_of_versions_added_at_once_exactly_one_follows(unit: Units, *, known: bool) -> None:
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.datasets.add(dataset(1))
         if known:  # a model that is no row cannot be held; the table itself refuses then
             stores.models.add(policy())
 
     def add(number: int) -> str:
         built = dataset(2, digest=digest(b"%d" % number))
-        with unit().saved() as stores:
+        with saved(unit()) as stores:
             stores.datasets.add(built)
         return built.digest
 
@@ -67,7 +68,7 @@ def test_decisions_are_listed_newest_first_each_as_it_was_added(unit: Units) -> 
     def decide(number: int, *, fire: bool) -> DecisionEntry:
         rule = Rule.CORRECTIONS if fire else Rule.WAIT
         decision = Decision(fire=fire, rule=rule, reason=f"{number} of 100", corrections=number)
-        with unit().saved() as stores:
+        with saved(unit()) as stores:
             return stores.decisions.add(
                 policy(),
                 decision,

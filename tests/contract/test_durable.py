@@ -11,6 +11,7 @@ from burnish.adapters.durable import DbosEngine, JsonSerializer
 from burnish.adapters.sql.unit import SqlUnit
 from burnish.kernel.ids import RunId
 from burnish.pipeline.saga import Progress, Step
+from support.databases import saved
 
 Units = Callable[..., SqlUnit]
 DEADLINE_S = 30.0
@@ -40,12 +41,12 @@ class Performer:
 @pytest.fixture
 def performer(engine: Engine, unit: Units) -> Iterator[Performer]:
     made = Performer()
-    running = DbosEngine(engine, executor="worker-0", performer=made)
+    running = DbosEngine(engine, executor="worker-0", concurrency=4, performer=made)
     running.launch()
     yield made
     made.waits = False
     for run in {run for step, run in made.calls if step == "train"}:
-        with unit().saved() as stores:
+        with saved(unit()) as stores:
             stores.signals.wake(run, "the end")
         made.wait_for("evaluate", run)
     running.close(1)
@@ -55,21 +56,21 @@ def test_what_the_engine_is_told_leaves_with_the_commit(unit: Units, performer: 
     # Given a run that was begun in a transaction that was undone, and one in one that was not
     with unit() as stores:
         stores.starter.begin("train", "undone")
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.starter.begin("train", "kept")
     performer.wait_for("train", "kept")
 
     # When it is woken by a transaction that is undone, nothing happens before another's whole half
     with unit() as stores:
         stores.signals.wake("kept", "job:1:undone")
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.starter.begin("release", "later")
     performer.wait_for("release", "later")
     assert performer.calls.count(("train", "kept")) == 1
 
     # When it is woken by one that is committed, it looks again long before its patience ends
     performer.waits = False
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.signals.wake("kept", "job:1:SUCCEEDED")
     performer.wait_for("evaluate", "kept")
     assert performer.calls.count(("train", "kept")) == 2
@@ -79,9 +80,9 @@ def test_what_the_engine_is_told_leaves_with_the_commit(unit: Units, performer: 
 def test_a_half_that_is_begun_twice_runs_once(unit: Units, performer: Performer) -> None:
     performer.waits = False
     for _ in range(2):
-        with unit().saved() as stores:
+        with saved(unit()) as stores:
             stores.starter.begin("train", "twice")
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.starter.begin("release", "twice")
     performer.wait_for("evaluate", "twice")
     performer.wait_for("release", "twice")
@@ -96,14 +97,14 @@ def test_an_error_that_nobody_caught_is_kept_in_words() -> None:
 
 
 def test_the_same_wake_up_said_twice_wakes_once(unit: Units, performer: Performer) -> None:
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.starter.begin("train", "sleepy")
     performer.wait_for("train", "sleepy")
     for key in ("again", "again", "once more"):
-        with unit().saved() as stores:
+        with saved(unit()) as stores:
             stores.signals.wake("sleepy", key)
     performer.wait_for("train", "sleepy", times=3)
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.starter.begin("release", "later")
     performer.wait_for("release", "later")
     assert performer.calls.count(("train", "sleepy")) == 3

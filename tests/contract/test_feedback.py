@@ -12,6 +12,7 @@ from burnish.feedback.model import Selection
 from burnish.feedback.verdict import Verdict
 from burnish.kernel.errors import Conflict, Stale
 from support.concurrency import at_once
+from support.databases import saved
 from support.samples import later, raw_object, said
 
 Units = Callable[..., SqlUnit]
@@ -24,7 +25,7 @@ def kept(unit: Units, model: str = "laundry") -> list[Verdict]:
 
 
 def add(unit: Units, *verdicts: Verdict) -> set[str]:
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         return stores.feedback.add(verdicts)
 
 
@@ -90,7 +91,7 @@ def test_shards_that_hold_the_same_records_are_projected_at_once(unit: Units) ->
 
 
 def test_an_offset_moves_only_from_where_it_stands(unit: Units) -> None:
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.feedback.advance("0", expected=0, to=10)
         stores.feedback.advance("0", expected=10, to=15)
         assert stores.feedback.offsets() == {"0": 15}
@@ -104,11 +105,11 @@ def test_an_offset_moves_only_from_where_it_stands(unit: Units) -> None:
 @pytest.mark.parametrize("start", [0, 10])
 def test_of_projections_of_a_batch_at_once_exactly_one_counts(unit: Units, start: int) -> None:
     if start:
-        with unit().saved() as stores:
+        with saved(unit()) as stores:
             stores.feedback.advance("0", expected=0, to=start)
 
     def project(number: int) -> None:
-        with unit().saved() as stores:
+        with saved(unit()) as stores:
             stores.feedback.advance("0", expected=start, to=start + 1)
             stores.feedback.add([said(number)])
 

@@ -23,13 +23,14 @@ from burnish.training.model import (
     TrainerEvent,
 )
 from support.concurrency import at_once
+from support.databases import saved
 from support.samples import NOON, job, later
 
 Units = Callable[..., SqlUnit]
 
 
 def running(unit: Units) -> Job:
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         added = stores.jobs.add(job())  # of no run: nobody to wake
     return service.start_attempt(unit(), added.id, now=NOON)
 
@@ -54,7 +55,7 @@ def test_a_job_is_found_as_it_was_added(unit: Units) -> None:
         queued_at=later(1),
         model="other",
     )
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         assert [stores.jobs.add(one), stores.jobs.add(full)] == [one, full]
     with unit(reads_only=True) as stores:
         assert [stores.jobs.get(one.id), stores.jobs.get(full.id)] == [one, full]
@@ -68,7 +69,7 @@ def test_a_job_is_found_as_it_was_added(unit: Units) -> None:
 
 
 def test_a_run_asks_for_one_job(unit: Units) -> None:
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         first = stores.jobs.add(job("run-1"))
         assert stores.jobs.add(job("run-1")) == first
         assert stores.jobs.add(job(None)) != stores.jobs.add(job(None))
@@ -97,7 +98,7 @@ def test_a_run_that_asks_at_once_gets_the_same_job(unit: Units) -> None:
 
 def test_only_jobs_with_an_attempt_under_way_are_running(unit: Units) -> None:
     started = running(unit)
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.jobs.add(job())
         stores.jobs.save(replace(started, progress=0.25))
     with unit(reads_only=True) as stores:
@@ -170,7 +171,7 @@ def test_an_attempt_ends_once_whoever_says_so(unit: Units, now: datetime) -> Non
 
 
 def test_of_attempts_started_at_once_exactly_one_begins(unit: Units) -> None:
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         queued = stores.jobs.add(job())
     started, errors = at_once(lambda _: service.start_attempt(unit(), queued.id, now=NOON))
     assert [one.attempt for one in started] == [1]

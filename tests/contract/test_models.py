@@ -11,6 +11,7 @@ from burnish.kernel.policy import ModelPolicy
 from burnish.models.model import ModelExists, UnknownModel
 from burnish.models.service import apply_policy
 from support.concurrency import at_once
+from support.databases import saved
 from support.samples import policy
 
 Units = Callable[..., SqlUnit]
@@ -21,7 +22,7 @@ def paused(*, paused: bool = True, days: float = 7) -> ModelPolicy:
 
 
 def test_a_new_model_is_found_as_it_was_added(unit: Units) -> None:
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         added = stores.models.add(policy())
     with unit(reads_only=True) as stores:
         assert stores.models.get("laundry") == stores.models.find("laundry") == added
@@ -40,7 +41,7 @@ def test_what_is_not_there_is_not_found(unit: Units) -> None:
 
 
 def test_a_model_is_added_once(unit: Units) -> None:
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.models.add(policy())
     with unit() as stores, pytest.raises(ModelExists):
         stores.models.add(paused())
@@ -48,7 +49,7 @@ def test_a_model_is_added_once(unit: Units) -> None:
 
 def test_models_are_listed_by_name_as_bytes_sort(unit: Units) -> None:
     names = ["ab", "a-c", "a0", "a"]
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         for name in names:
             stores.models.add(policy(name))
     with unit() as stores:
@@ -56,9 +57,9 @@ def test_models_are_listed_by_name_as_bytes_sort(unit: Units) -> None:
 
 
 def test_a_change_counts_the_revision_and_keeps_every_policy(unit: Units) -> None:
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.models.add(policy())
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         changed = stores.models.change(paused(), expected=1)
         back = stores.models.change(policy(), expected=2)
     assert (changed.revision, changed.policy) == (2, paused())
@@ -68,7 +69,7 @@ def test_a_change_counts_the_revision_and_keeps_every_policy(unit: Units) -> Non
 
 
 def test_a_change_from_another_revision_is_stale(unit: Units) -> None:
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.models.add(policy())
     with unit() as stores, pytest.raises(Stale):
         stores.models.change(paused(), expected=2)

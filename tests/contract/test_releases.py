@@ -19,6 +19,7 @@ from burnish.releases.model import (
     StaleGeneration,
 )
 from support.concurrency import at_once
+from support.databases import saved
 from support.samples import later, policy, release, replica, version
 
 Units = Callable[..., SqlUnit]
@@ -26,12 +27,12 @@ Units = Callable[..., SqlUnit]
 
 @pytest.fixture
 def model(unit: Units) -> str:
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         return stores.models.add(policy()).name
 
 
 def added(unit: Units, *, count: int = 1) -> list[Release]:
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         return [
             stores.releases.add(release(created_at=later(number), model_version=f"1.{number}.0"))
             for number in range(count)
@@ -61,7 +62,7 @@ def test_a_release_is_found_as_it_was_added(unit: Units, model: str) -> None:
 
 def test_a_run_releases_once_and_a_person_as_often_as_they_like(unit: Units, model: str) -> None:
     [first] = added(unit)
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         assert stores.releases.add(release(run=first.run, model_version="9.9.9")) == first
         by_hand = [stores.releases.add(release(run=None)) for _ in range(2)]
     with unit() as stores:
@@ -160,7 +161,7 @@ def test_what_was_promoted_cannot_be_ended(unit: Units, model: str) -> None:
 
 def test_a_version_is_found_as_it_was_added(unit: Units, model: str) -> None:
     old, new = version("1.9.0"), version("1.10.0", trained_at=later(5))
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         assert stores.versions.latest(model) is None
         stores.versions.add(new)
         stores.versions.add(old)
@@ -193,11 +194,11 @@ def test_runs_that_register_at_once_get_versions_of_their_own(unit: Units, model
 
 
 def test_a_replica_is_known_by_what_it_said_last(unit: Units) -> None:
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         for id_ in ("r-b", "r0", "r-a"):
             stores.replicas.report(replica(id_))
     again = replica("r-a", models={}, seen_at=later(1))
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.replicas.report(again)
     with unit(reads_only=True) as stores:
         assert stores.replicas.list() == [again, replica("r-b"), replica("r0")]
@@ -205,7 +206,7 @@ def test_a_replica_is_known_by_what_it_said_last(unit: Units) -> None:
 
 def test_a_replica_may_report_for_the_first_time_twice_at_once(unit: Units) -> None:
     def report(_: int) -> None:
-        with unit().saved() as stores:
+        with saved(unit()) as stores:
             stores.replicas.report(replica())
 
     _, errors = at_once(report)

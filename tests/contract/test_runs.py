@@ -24,6 +24,7 @@ from burnish.pipeline.model import (
 from burnish.triggers.model import DecisionEntry
 from burnish.triggers.service import consider
 from support.concurrency import at_once
+from support.databases import saved
 from support.samples import NOON, evaluation, later, policy, run
 
 Units = Callable[..., SqlUnit]
@@ -31,12 +32,12 @@ Units = Callable[..., SqlUnit]
 
 @pytest.fixture
 def model(unit: Units) -> str:
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         return stores.models.add(policy()).name
 
 
 def start(unit: Units, model: str) -> Run | None:
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         return service.start(
             stores,
             id_=RunId(new_id()),
@@ -64,7 +65,7 @@ def test_a_run_is_found_as_it_was_added(unit: Units) -> None:
         created_at=later(1),
         ended_at=later(2),
     )
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.runs.add(one)
         stores.runs.add(full)
     with unit(reads_only=True) as stores:
@@ -80,18 +81,18 @@ def test_a_run_is_found_as_it_was_added(unit: Units) -> None:
 
 def test_a_save_counts_the_revision_and_wants_the_newest(unit: Units) -> None:
     added = run()
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.runs.add(added)
-        saved = stores.runs.save(replace(added, state=RunState.COLLECTING))
-    assert saved == replace(added, state=RunState.COLLECTING, revision=2)
+        changed = stores.runs.save(replace(added, state=RunState.COLLECTING))
+    assert changed == replace(added, state=RunState.COLLECTING, revision=2)
     with unit() as stores, pytest.raises(Stale):
         stores.runs.save(added)
     with unit() as stores:
-        assert stores.runs.get(added.id) == saved
+        assert stores.runs.get(added.id) == changed
 
 
 def test_the_database_itself_holds_a_model_to_one_run_that_has_not_ended(unit: Units) -> None:
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.runs.add(run())
         stores.runs.add(run("other"))
         stores.runs.add(run(state=RunState.REJECTED, ended_at=NOON))
@@ -107,7 +108,7 @@ def test_whether_a_run_has_ended_is_said_alike_by_its_state_and_its_end(
         ((event, source) for source, ways in TRANSITIONS.items() for event, to in ways.items()
          if to is state), (None, None)
     )  # fmt: skip
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.runs.add(run(state=before or state))
         active = stores.runs.active(model)
         assert active is not None
@@ -127,7 +128,7 @@ def test_of_starts_at_once_exactly_one_begins(unit: Units, model: str) -> None:
 
 def test_a_run_that_is_held_gives_way_to_exactly_one(unit: Units, model: str) -> None:
     held = run(state=RunState.HELD)
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.runs.add(held)
     started, errors = at_once(lambda _: start(unit, model))
     assert errors == []
@@ -138,7 +139,7 @@ def test_a_run_that_is_held_gives_way_to_exactly_one(unit: Units, model: str) ->
 
 def test_of_people_who_ask_at_once_exactly_one_gets_a_run(unit: Units, model: str) -> None:
     def ask(number: int) -> DecisionEntry:
-        return consider(unit().saved, policy(model), now=later(number), operator="now")
+        return consider(unit(), policy(model), now=later(number), operator="now")
 
     decisions, errors = at_once(ask)
     assert errors == []
@@ -150,7 +151,7 @@ def test_of_people_who_ask_at_once_exactly_one_gets_a_run(unit: Units, model: st
 
 def test_of_decisions_on_a_run_at_once_exactly_one_counts(unit: Units, model: str) -> None:
     waiting = run(state=RunState.AWAITING_APPROVAL)
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.runs.add(waiting)
 
     def decide(number: int) -> Run:
@@ -168,11 +169,11 @@ def test_a_step_that_notes_a_result_never_loses_to_a_person_who_moves_the_run(
     unit: Units, model: str
 ) -> None:
     training = run(state=RunState.TRAINING)
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.runs.add(training)
 
     def change(number: int) -> None:
-        with unit().saved() as stores:
+        with saved(unit()) as stores:
             current = stores.runs.get(training.id)
             if number == 4:
                 service.move(stores, current, RunEvent.CANCEL, now=NOON)
@@ -189,7 +190,7 @@ def test_a_step_that_notes_a_result_never_loses_to_a_person_who_moves_the_run(
 
 def test_a_run_fails_or_is_cancelled_but_ends_once(unit: Units, model: str) -> None:
     training = run(state=RunState.TRAINING)
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.runs.add(training)
     failure = RunFailure(code="training.failed", detail="no attempt left")
 
@@ -209,7 +210,7 @@ def test_a_run_fails_or_is_cancelled_but_ends_once(unit: Units, model: str) -> N
 
 def test_steps_are_listed_as_they_began_and_begin_once(unit: Units) -> None:
     id_ = RunId("run-1")
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.runs.begin_step(id_, "prepare", later(2))
         stores.runs.begin_step(id_, "collect", later(1))
         stores.runs.begin_step(id_, "collect", later(9))
@@ -231,7 +232,7 @@ def test_steps_are_listed_as_they_began_and_begin_once(unit: Units) -> None:
 
 def test_an_evaluation_is_found_as_it_was_added_and_a_run_has_one(unit: Units) -> None:
     report = evaluation("run-1")
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         assert stores.evaluations.add(report) == report
         assert stores.evaluations.add(evaluation("run-1")) == report
     with unit(reads_only=True) as stores:
@@ -244,7 +245,7 @@ def test_an_evaluation_is_found_as_it_was_added_and_a_run_has_one(unit: Units) -
 
 def test_of_evaluations_of_a_run_at_once_one_is_kept(unit: Units) -> None:
     def judge(_: int) -> str:
-        with unit().saved() as stores:
+        with saved(unit()) as stores:
             return stores.evaluations.add(evaluation("run-1")).id
 
     ids, errors = at_once(judge)

@@ -10,19 +10,19 @@ from burnish.adapters.sql.schema import audit
 from burnish.adapters.sql.unit import SqlUnit
 from burnish.kernel.audit import Actor
 from support.concurrency import PATIENCE_S, at_once
-from support.databases import NOON
+from support.databases import NOON, saved
 
 Units = Callable[..., SqlUnit]
 KIM = Actor(name="kim", trace_id="0af7651916cd43dd8448eb211c80319c")
 
 
 def record(unit: Units, action: str) -> None:
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.audit.record(KIM, action, "release:1", before={"a": None}, after={"ä": 1.5})
 
 
 def publish(unit: Units, *subjects: str) -> None:
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         for subject in subjects:
             stores.outbox.publish("Happened", "laundry", subject, {"n": [1, None]})
 
@@ -87,7 +87,7 @@ def test_an_event_is_never_seen_before_one_with_a_smaller_id(unit: Units) -> Non
     published, reading_is_done = Event(), Event()
 
     def commit_late() -> None:
-        with unit().saved() as stores:
+        with saved(unit()) as stores:
             stores.outbox.publish("Happened", "laundry", "early id, late commit")
             published.set()
             reading_is_done.wait(PATIENCE_S)

@@ -12,6 +12,7 @@ from burnish.adapters.sql.unit import SqlUnit
 from burnish.kernel.audit import SYSTEM
 from burnish.kernel.errors import InvalidInput
 from support.concurrency import at_once
+from support.databases import saved
 from support.samples import job, policy, run
 
 Units = Callable[..., SqlUnit]
@@ -59,19 +60,6 @@ def test_an_error_undoes_everything_even_after_the_commit_was_asked_for(
     assert names(unit) == []
 
 
-def test_a_saved_block_commits_at_its_end_unless_it_fails(unit: Units) -> None:
-    def fail() -> None:
-        with unit().saved() as stores:
-            stores.models.add(policy("other"))
-            raise Mishap
-
-    with unit().saved() as stores:
-        stores.models.add(policy())
-    with pytest.raises(Mishap):
-        fail()
-    assert names(unit) == ["laundry"]
-
-
 def test_a_unit_may_be_entered_again(unit: Units) -> None:
     again = unit()
     with again:
@@ -91,9 +79,9 @@ def test_a_view_sees_what_is_committed_at_each_look_and_leaves_nothing(unit: Uni
 
 
 def test_a_view_neither_waits_for_a_writer_nor_sees_its_work(unit: Units) -> None:
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.models.add(policy())
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         held = stores.models.get("laundry")
         stores.models.change(policy(trigger={"paused": True}), expected=1)
         with unit(reads_only=True) as view:
@@ -101,11 +89,11 @@ def test_a_view_neither_waits_for_a_writer_nor_sees_its_work(unit: Units) -> Non
 
 
 def test_what_a_unit_has_read_stays_true_until_it_ends(unit: Units) -> None:
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.models.add(policy())
 
     def count(number: int) -> None:
-        with unit().saved() as stores:
+        with saved(unit()) as stores:
             model = stores.models.get("laundry")
             days = model.policy.trigger.min_days + 1
             stores.models.change(policy(trigger={"min_days": days}), expected=model.revision)
@@ -118,7 +106,7 @@ def test_what_a_unit_has_read_stays_true_until_it_ends(unit: Units) -> None:
 
 
 def test_locks_are_asked_for_in_one_order(unit: Units) -> None:
-    with unit().saved() as stores:
+    with saved(unit()) as stores:
         stores.models.add(policy())
         stores.runs.add(run())
         training = stores.jobs.add(job())

@@ -22,21 +22,15 @@ from burnish.datasets.splits import HOLDOUT_SHARE_MAX, Ledger
 from burnish.feedback.model import Selection
 from burnish.feedback.verdict import Verdict
 from burnish.kernel.digest import digest
-from burnish.kernel.policy import DatasetPolicy, ModelPolicy, policy_of
+from burnish.kernel.policy import DatasetPolicy, ModelPolicy
+from support.ledger import laundry
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 SEEDS = st.integers(min_value=0, max_value=2**32)
 
 
 def policy(**dataset: object) -> ModelPolicy:
-    return policy_of(
-        {
-            "name": "laundry",
-            "kind": "image-classification",
-            "labels": ["good", "defect"],
-            "dataset": {"holdout": 30, "validation": 0.2} | dataset,
-        }
-    )
+    return laundry(dataset={"holdout": 30, "validation": 0.2} | dataset)
 
 
 def arrive(verdicts: list[Verdict], random: Random, *, shards: int) -> list[Verdict]:

@@ -1,6 +1,7 @@
 """The judge on real objects and a real database, with models that answer by the pixel."""
 
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pytest
@@ -8,14 +9,14 @@ from numpy.typing import NDArray
 
 from burnish.adapters.objects import LocalObjects
 from burnish.adapters.system import new_id
-from burnish.evaluation.model import Evaluation, Verdict
+from burnish.evaluation.model import Evaluation, Performance, Verdict
 from burnish.evaluation.ports import Labelled
 from burnish.evaluation.service import Artifact, EmptyHoldout, Judge
 from burnish.kernel.digest import digest
 from burnish.kernel.ids import RunId
 from burnish.kernel.inference import LoadedModel
 from burnish.kernel.objects import payload_key
-from support.ledger import NOON, Ledger
+from support.ledger import NOON, Ledger, laundry
 
 N = 60
 
@@ -47,12 +48,41 @@ class Thresholds:
         return Threshold(int(artifact))
 
 
+class Laboratory:
+    """A sandbox in which every candidate loads at once and costs the same."""
+
+    def __init__(self) -> None:
+        self.costs = Performance(requests=100, mean_ms=20, throughput=80, memory_mb=150)
+        self.photos: list[tuple[int, ...]] = []
+        self.closed = 0
+        self.crowds: list[bool] = []
+
+    def open(self, artifact: bytes, photos: NDArray[np.uint8]) -> "Laboratory":
+        self.photos.append(photos.shape)
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.closed += 1
+
+    def measure(self, *, crowd: bool) -> Performance:
+        self.crowds.append(crowd)
+        return self.costs
+
+
+OFF = {"latency_ms": 0, "memory_mb": 0, "throughput": 0}
+
+
 class Court:
     """A judge with photos whose truth is: a defect from pixel 30 on."""
 
-    def __init__(self, ledger: Ledger, folder: Path) -> None:
+    def __init__(self, ledger: Ledger, folder: Path, **gates: float) -> None:
         self.ledger = ledger
-        self.policy = ledger.apply(gates={"validation": 0, "holdout": 0, "per_class": 0})
+        floors_off = {"validation": 0, "holdout": 0, "per_class": 0}
+        self.policy = ledger.apply(laundry(gates=floors_off | OFF | gates))
+        self.laboratory = Laboratory()
         self.objects = LocalObjects(
             folder, base_url="http://here", secret=b"s" * 32, clock=lambda: NOON
         )
@@ -61,6 +91,7 @@ class Court:
             objects=self.objects,
             engine=self.engine,
             decode=lambda data: np.full((224, 224, 3), data[0], np.uint8),
+            sandbox=self.laboratory,
             clock=ledger.clock,
             ids=new_id,
         )
@@ -135,3 +166,26 @@ def test_without_a_holdout_nothing_is_judged(court: Court) -> None:
     court.holdout = []
     with pytest.raises(EmptyHoldout, match="no holdout example yet"):
         court.evaluate(candidate=10, champion=None)
+
+
+def test_where_no_performance_gate_is_on_nothing_is_measured(court: Court) -> None:
+    assert court.evaluate(candidate=30, champion=None).performance is None
+    assert court.laboratory.photos == []
+
+
+def test_a_better_model_that_is_too_slow_fails_and_the_report_says_how_slow(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    court = Court(ledger, tmp_path, latency_ms=200, memory_mb=2000)
+    court.laboratory.costs = Performance(requests=100, mean_ms=350, memory_mb=150)
+    report = court.evaluate(candidate=30, champion=10)
+    assert report.verdict is Verdict.FAIL
+    failed = [gate for gate in report.gates if gate.verdict is Verdict.FAIL]
+    assert [(gate.gate, gate.value, gate.threshold) for gate in failed] == [
+        ("latency_ms", 350, 200)
+    ]
+    with ledger.view() as view:
+        assert view.evaluations.get(report.id).performance == court.laboratory.costs
+    assert court.laboratory.photos == [(16, 224, 224, 3)]
+    assert court.laboratory.closed == 1
+    assert court.laboratory.crowds == [False]  # no throughput is asked for

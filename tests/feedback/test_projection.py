@@ -142,6 +142,7 @@ def test_a_projector_that_another_overtook_steps_back(world: World, about: About
 def test_offsets_move_only_from_where_they_are_expected(world: World) -> None:
     with world.unit() as unit:
         unit.feedback.advance("0", expected=0, to=5)
+        unit.commit()
     for expected in (0, 4, 6):
         with pytest.raises(Stale), world.unit() as unit:
             unit.feedback.advance("0", expected=expected, to=9)

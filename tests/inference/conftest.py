@@ -31,9 +31,9 @@ from burnish.inference.plane import DataPlane
 from burnish.inference.recent import RecentRing
 from burnish.kernel.digest import digest
 from burnish.kernel.objects import Objects
+from burnish.releases.assignment import ArtifactRef, Assigned, Assignment, ModelAssignment
 from burnish.serving.follower import Follower
 from burnish.serving.loader import Loader, prepare
-from burnish.serving.model import ArtifactRef, Assigned, Assignment, ModelAssignment
 from burnish.serving.router import Router
 
 LABELS = ("a", "b")
@@ -78,9 +78,15 @@ def make_assignment(
     following: Assigned | None = None,
     previous: Assigned | None = None,
     labels: tuple[str, ...] = LABELS,
+    capture: float = 1.0,
 ) -> Assignment:
     model = ModelAssignment(
-        kind="image-classification", labels=labels, active=active, next=following, previous=previous
+        kind="image-classification",
+        labels=labels,
+        active=active,
+        next=following,
+        previous=previous,
+        capture=capture,
     )
     return Assignment(models={"laundry": model})
 
@@ -132,6 +138,7 @@ class Replica:
         plane = DataPlane(
             self.router,
             self.log,
+            captured=self.follower.captured,
             recent=recent,
             metrics=self.metrics,
             clock=utc_now,
@@ -146,7 +153,7 @@ class Replica:
             version="0.1.0",
             limits=limits,
         )
-        self.server = ServeServer(app, host="127.0.0.1", port=0)
+        self.server = ServeServer(app, host="127.0.0.1", port=0, drain_seconds=20)
         self._thread = threading.Thread(target=self.server.run)
 
     def start(self) -> "Replica":

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from burnish.serving.model import ArtifactRef, Assigned
+from burnish.releases.assignment import ArtifactRef, Assigned
 
 CLIENTS = 8
 SWAPS = 50

@@ -8,10 +8,13 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from burnish.inference.app import Limits
 from burnish.kernel.digest import digest
+from burnish.releases.assignment import Assignment
 
 PREDICT = "/v1/models/laundry/predict"
 PROBLEM = "application/problem+json"
@@ -44,6 +47,20 @@ def test_every_answer_is_noted_with_its_input(replica: Any, photo: bytes) -> Non
         "a",
     )
     assert noted.payload_sha256 == digest(photo)
+
+
+def test_the_policys_share_of_the_inputs_is_kept_and_of_every_answer_the_line(
+    replica: Any, artifact: Callable[..., bytes], assignment: Callable[..., Assignment]
+) -> None:
+    active = replica.release("rel-a", artifact("a"), 1)
+    replica.follower.follow(assignment(active, capture=0.5))
+    photos = [cv2.imencode(".png", np.full((8, 8), n, np.uint8))[1].tobytes() for n in range(40)]
+    for photo in photos * 2:
+        replica.predict(photo)
+    kept = [payload for _, payload in replica.log.entries if payload is not None]
+    assert len(replica.log.entries) == 80
+    assert 5 < len(set(kept)) < 35
+    assert len(kept) == 2 * len(set(kept))  # the same ones each time
 
 
 def test_a_traceparent_is_echoed_and_a_missing_or_broken_one_replaced(

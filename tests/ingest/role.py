@@ -77,6 +77,7 @@ def main(data: Path, port: int, seal_seconds: float) -> None:
         on_stop=on_stop,
         fail_stop=fail_stop,
         header_deadline_s=1.0,
+        drain_s=35.0,
     )
 
 

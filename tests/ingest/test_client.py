@@ -1,17 +1,16 @@
-import threading
 import uuid
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
-from burnish.client.feedback import Feedback, FeedbackError
+from burnish.client.feedback import ApiProblem, Feedback
+from support.http import HttpServer, QuietHandler
 
 BEARER = "a-token"
 
 
-class Impostor:
+class Impostor(HttpServer):
     """A server before the real one that answers as told, then hands the request on."""
 
     def __init__(self, front: Any) -> None:
@@ -19,9 +18,11 @@ class Impostor:
         self.bodies: list[bytes] = []
         outer = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+        class Handler(QuietHandler):
+            protocol_version = "HTTP/1.0"  # no connection outlives its answer
+
+            def answer(self) -> None:
+                body = self.body()
                 outer.bodies.append(body)
                 answer = outer.answers.pop(0) if outer.answers else (200, {})
                 if answer == "lost":
@@ -33,26 +34,16 @@ class Impostor:
                 if status == 200:
                     status, document = front.post(self.path, body)
                     content = front.encode(document)
-                self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(content))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(content)
+                self.reply(status, content, **headers)
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        super().__init__(Handler)
 
 
 @pytest.fixture(name="impostor")
 def _impostor(front: Any) -> Iterator[Impostor]:
     impostor = Impostor(front)
     yield impostor
-    impostor.server.shutdown()
-    impostor.server.server_close()
+    impostor.close()
 
 
 def unnamed(record: Any, number: int, **changes: Any) -> dict[str, Any]:
@@ -73,12 +64,12 @@ def test_a_record_gets_an_id_and_the_clients_source(front: Any, record: Any) -> 
 
 def test_a_refusal_is_an_error_with_its_code(front: Any, record: Any) -> None:
     with Feedback(front.url, BEARER) as feedback:
-        with pytest.raises(FeedbackError) as refused:
+        with pytest.raises(ApiProblem) as refused:
             feedback.send(record(final="ugly"))
         assert (refused.value.status, refused.value.code) == (422, "unknown_label")
         with pytest.raises(ValueError, match="source is missing"):
             feedback.send(unnamed(record, 1))
-    with pytest.raises(ValueError, match="base_url"):
+    with pytest.raises(ValueError, match="write http://HOST:PORT"):
         Feedback("127.0.0.1:8401", BEARER)
 
 
@@ -112,6 +103,6 @@ def test_patience_ends(record: Any, front: Any, impostor: Impostor) -> None:
     impostor.answers = [(503, {"Retry-After": "60"})]
     with (
         Feedback(impostor.url, BEARER, patience_s=0.5) as feedback,
-        pytest.raises(FeedbackError, match="503"),
+        pytest.raises(ApiProblem, match="503"),
     ):
         feedback.send(record())

@@ -14,7 +14,7 @@ from burnish.pipeline import service
 from burnish.pipeline.model import ENDS, TRANSITIONS, Cause, Run, RunEvent, RunState
 from burnish.pipeline.performer import ATTEMPTS, Actions, Performer
 from burnish.pipeline.saga import HALVES, RELEASE_HALF, TRAINING_HALF, Progress, Step, drive
-from support.ledger import Ledger
+from support.ledger import Ledger, laundry
 
 
 class Killed(BaseException):
@@ -103,7 +103,7 @@ class Works:
 
 
 def start(ledger: Ledger) -> RunId:
-    ledger.apply()
+    ledger.apply(laundry())
     return begin(ledger)
 
 

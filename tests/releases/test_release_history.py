@@ -29,7 +29,7 @@ from burnish.releases.model import (
     next_version,
     predecessor,
 )
-from support.ledger import Ledger
+from support.ledger import Ledger, laundry
 
 
 def history_machine(new_ledger: Callable[[], Ledger]) -> type[RuleBasedStateMachine]:
@@ -40,7 +40,7 @@ def history_machine(new_ledger: Callable[[], Ledger]) -> type[RuleBasedStateMach
         def __init__(self) -> None:
             super().__init__()
             self.ledger = new_ledger()
-            self.ledger.apply()
+            self.ledger.apply(laundry())
             self.withdrawn: set[str] = set()
             self.generations = [0]
             self.stack: list[str] = []  # what the model says a rollback goes back to
@@ -203,7 +203,7 @@ def test_every_state_has_its_arrows_and_ends_have_none() -> None:
 
 
 def test_a_run_opens_one_release_however_often_it_asks(ledger: Ledger) -> None:
-    ledger.apply()
+    ledger.apply(laundry())
     run = RunId(new_id())
     opened = [
         service.open_release(

@@ -10,15 +10,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from numpy.typing import NDArray
 
 from burnish.kernel.inference import LoadedModel
+from burnish.releases.assignment import ArtifactRef, Assigned, Assignment, ModelAssignment
 from burnish.serving.follower import REPORTED_TRIES, Follower
-from burnish.serving.model import (
-    ArtifactRef,
-    Assigned,
-    Assignment,
-    ModelAssignment,
-    ServingRelease,
-    Swap,
-)
+from burnish.serving.model import ServingRelease, Swap
 from burnish.serving.router import Router
 
 LABELS = ("good", "defect")

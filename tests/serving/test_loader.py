@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from burnish.kernel.digest import digest
 from burnish.kernel.inference import ArtifactRejected, LoadedModel
 from burnish.kernel.objects import ObjectNotFound
+from burnish.releases.assignment import ArtifactRef, Assigned
 from burnish.serving.loader import WARM_BATCHES, Loader, prepare
-from burnish.serving.model import ArtifactRef, Assigned, Order
+from burnish.serving.model import Order
 
 LABELS = ("good", "defect")
 GOOD = np.array([0.25, 0.75], np.float32)

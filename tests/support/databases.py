@@ -3,6 +3,7 @@
 import logging
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,14 @@ def unit(engine: Engine, messenger: DbosMessenger) -> Callable[..., SqlUnit]:
         )
 
     return make
+
+
+@contextmanager
+def saved(unit: SqlUnit) -> Iterator[SqlUnit]:
+    """Open a transaction, and commit it when the block ends without an error."""
+    with unit:
+        yield unit
+        unit.commit()
 
 
 def _unsynced(connection: Any, _record: object) -> None:

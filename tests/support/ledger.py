@@ -63,13 +63,18 @@ class Ledger:
         self.now += timedelta(seconds=seconds)
         return self.now
 
-    def apply(self, **changes: object) -> ModelPolicy:
-        policy = policy_of(
-            {"name": "laundry", "kind": "image-classification", "labels": ["good", "defect"]}
-            | changes
-        )
-        apply_policy(self.unit(), policy, expected=None, actor=SYSTEM)
+    def apply(self, policy: ModelPolicy) -> ModelPolicy:
+        """Make the policy the one of its model."""
+        with self.view() as view:
+            known = view.models.find(policy.name)
+        revision = None if known is None else known.revision
+        apply_policy(self.unit(), policy, expected=revision, actor=SYSTEM)
         return policy
+
+
+def laundry(**changes: object) -> ModelPolicy:
+    fields = {"name": "laundry", "kind": "image-classification", "labels": ["good", "defect"]}
+    return policy_of(fields | changes)
 
 
 @pytest.fixture(scope="session")

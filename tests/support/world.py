@@ -1,65 +1,39 @@
 """A small world on disk, of real parts: database, object store, raw log, and what reads them."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from msgspec import structs
-from sqlalchemy import Connection, event
 
 from burnish.adapters.objects import LocalObjects
 from burnish.adapters.raw_log import RawLogReader, encode, object_key
-from burnish.adapters.sql.engine import make_engine
 from burnish.adapters.sql.predictions import SqlPredictions
 from burnish.adapters.sql.raw_log import SqlManifest
-from burnish.adapters.sql.schema import metadata
-from burnish.adapters.sql.unit import SqlUnit
-from burnish.adapters.system import new_id
 from burnish.datasets.service import DatasetService
 from burnish.feedback.model import FeedbackRecord, RawObject, RawRecord
 from burnish.feedback.parse import PLAIN, record_of
+from burnish.feedback.prediction import Prediction
 from burnish.feedback.service import project
-from burnish.kernel.audit import SYSTEM
 from burnish.kernel.digest import digest
 from burnish.kernel.objects import payload_key
 from burnish.kernel.policy import ModelPolicy
-from burnish.models.service import apply_policy
 from burnish.triggers.model import DecisionEntry
 from burnish.triggers.service import consider
-
-NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
-
-
-class Engine:
-    """Stands where the durable engine does, and only notes what it is told."""
-
-    def __init__(self) -> None:
-        self.begun: list[str] = []
-
-    def begin(self, connection: Connection, half: str, run: str) -> None:
-        del connection, half
-        self.begun.append(run)
-
-    def wake(self, connection: Connection, run: str, key: str) -> None:
-        raise AssertionError("nothing waits here")
+from support.ledger import NOON, Ledger
 
 
-class World:
+class World(Ledger):
     """Everything that feedback passes through until it is a dataset or a decision."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
         self._folder = folder
-        self.now = NOON
-        self.durable = Engine()
-        self.engine = make_engine(f"sqlite:///{folder / 'burnish.db'}")
-        event.listen(self.engine, "connect", _unsynced)
-        metadata.create_all(self.engine)
         self.objects = LocalObjects(
-            folder / "objects", base_url="http://here", secret=b"s" * 32, clock=lambda: self.now
+            folder / "objects", base_url="http://here", secret=b"s" * 32, clock=self.clock
         )
         self.raw_log = RawLogReader(self.objects, self.engine)
         self.predictions = SqlPredictions(self.engine)
@@ -68,24 +42,9 @@ class World:
             parse=record_of,
             objects=self.objects,
             units=self.unit,
-            clock=lambda: self.now,
+            clock=self.clock,
             tools={"burnish": "test"},
         )
-
-    def unit(self) -> AbstractContextManager[SqlUnit]:
-        """Open a transaction that commits at the end of its block."""
-        return self._unit().saved()
-
-    def apply(self, policy: ModelPolicy) -> ModelPolicy:
-        """Make the policy the one of its model."""
-        with self.unit() as unit:
-            known = unit.models.find(policy.name)
-        revision = None if known is None else known.revision
-        apply_policy(self._unit(), policy, expected=revision, actor=SYSTEM)
-        return policy
-
-    def _unit(self) -> SqlUnit:
-        return SqlUnit(self.engine, clock=lambda: self.now, ids=new_id, messenger=self.durable)
 
     def photo(self, content: str) -> str:
         """Store a payload and return its URI; unsynced, since a test stores very many."""
@@ -130,11 +89,7 @@ class World:
     def consider(
         self, policy: ModelPolicy, *, operator: str | None = None, after: timedelta = timedelta(0)
     ) -> DecisionEntry:
-        return consider(self.unit, policy, now=NOON + after, operator=operator)
-
-
-def _unsynced(connection: Any, _record: object) -> None:
-    connection.execute("PRAGMA synchronous=OFF")  # no test here cuts the power
+        return consider(self.unit(), policy, now=NOON + after, operator=operator)
 
 
 def body(record: FeedbackRecord) -> str:
@@ -156,6 +111,20 @@ def record(subject: str, final: str, **changes: Any) -> FeedbackRecord:
         "payload": f"burnish:{digest(subject.encode())}",
     }
     return FeedbackRecord(**(fields | changes))
+
+
+def prediction(id_: str, **changes: Any) -> Prediction:
+    fields = {
+        "id": id_,
+        "model": "laundry",
+        "release": "r1",
+        "generation": 1,
+        "model_version": "1.0.0",
+        "label": "good",
+        "confidence": 0.75,
+        "at": NOON,
+    }
+    return Prediction(**(fields | changes))
 
 
 @pytest.fixture(scope="session")

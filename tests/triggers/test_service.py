@@ -12,12 +12,13 @@ from sqlalchemy import func, select
 
 from burnish.adapters.sql.schema import audit, decisions, runs
 from burnish.feedback.model import FeedbackRecord
-from burnish.feedback.prediction import Prediction
 from burnish.kernel.digest import digest
-from burnish.kernel.policy import ModelPolicy, policy_of
+from burnish.kernel.policy import ModelPolicy
 from burnish.pipeline.model import RunEvent
 from burnish.pipeline.service import move
 from burnish.triggers.model import Rule
+from support.ledger import laundry
+from support.world import prediction
 
 About = Callable[..., FeedbackRecord]
 World = Any  # of tests/conftest.py
@@ -25,14 +26,9 @@ DAY = timedelta(days=1)
 
 
 def policy(**trigger: object) -> ModelPolicy:
-    return policy_of(
-        {
-            "name": "laundry",
-            "kind": "image-classification",
-            "labels": ["good", "defect"],
-            "trigger": {"min_corrections": 10, "min_days": 7, "urgent_corrections": 30} | trigger,
-            "dataset": {"holdout_source": "gold", "validation": 0.2},
-        }
+    return laundry(
+        trigger={"min_corrections": 10, "min_days": 7, "urgent_corrections": 30} | trigger,
+        dataset={"holdout_source": "gold", "validation": 0.2},
     )
 
 
@@ -45,6 +41,7 @@ def people_correct(world: World, about: About, first: int, count: int, **changes
 def finish_run(world: World, run: str) -> None:
     with world.unit() as unit:
         move(unit, unit.runs.get(run), RunEvent.CANCEL, now=world.now)
+        unit.commit()
 
 
 def count(world: World, table: Any) -> int:
@@ -102,7 +99,7 @@ def test_a_firing_decision_its_run_and_their_audit_are_one_transaction(
         run = unit.runs.get(entry.run)
     assert (run.offsets, run.cause.rule) == ({"0": 10}, "corrections")
     assert count(world, audit) == before + 1
-    assert world.durable.begun == [entry.run]
+    assert world.messages.begun == [("train", entry.run)]
 
 
 def test_if_the_decision_cannot_be_stored_no_run_is_left(
@@ -174,20 +171,7 @@ def test_a_photo_is_found_through_its_prediction(
 ) -> None:
     ids = [f"1.01890000-0000-7000-8000-00000000000{number}" for number in range(3)]
     world.predictions.append(
-        [
-            Prediction(
-                id=id_,
-                model="laundry",
-                release="r",
-                generation=1,
-                model_version="1.0.0",
-                label="defect",
-                confidence=0.6,
-                at=world.now,
-                payload_sha256=digest(b"same"),
-            )
-            for id_ in ids[:2]
-        ]
+        [prediction(id_, label="defect", payload_sha256=digest(b"same")) for id_ in ids[:2]]
     )
     world.say(
         *(about(id_, "good", payload=None, predicted="defect", prediction_id=id_) for id_ in ids)

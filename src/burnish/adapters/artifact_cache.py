@@ -6,7 +6,7 @@ from pathlib import Path
 from burnish.adapters.files import make_folder, write_durably
 from burnish.kernel.digest import digest, hexadecimal
 from burnish.kernel.objects import Objects
-from burnish.serving.model import ArtifactRef
+from burnish.releases.assignment import ArtifactRef
 
 
 class ArtifactCache:

@@ -7,21 +7,20 @@ restart on what it remembers.
 
 import http.client
 import random
-import socket
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 import structlog
 
 from burnish.adapters.artifact_cache import ArtifactCache
 from burnish.adapters.files import write_durably
+from burnish.client.http import ApiProblem, Http
+from burnish.releases.assignment import Assignment
 from burnish.serving.follower import Follower
-from burnish.serving.model import Assignment
 
 WAIT_S: Final = 20  # how long the control plane may hold a poll open
 SLACK_S: Final = 10  # how much longer we wait for it to answer
@@ -29,10 +28,6 @@ REPORT_S: Final = 2.0  # between reports when nothing changes
 REPORT_TIMEOUT_S: Final = 5.0
 BACKOFF_S: Final = (0.1, 5.0)  # first and longest wait between attempts; doubled, with jitter
 MEMORY: Final = "assignment.json"
-
-
-class LinkError(Exception):
-    """The control plane did not answer, or not as agreed."""
 
 
 class ControlLink:
@@ -53,14 +48,14 @@ class ControlLink:
         cache: ArtifactCache,
     ) -> None:
         self._follower = follower
-        self._base = urlsplit(base_url)
+        self._polls = Http(base_url, timeout=WAIT_S + SLACK_S)
+        self._reports = Http(base_url, timeout=REPORT_TIMEOUT_S)
         self._replica = replica
         self._token = token
         self._memory = folder / MEMORY
         self._cache = cache
         self._stopping = threading.Event()
         self._changed = threading.Event()
-        self._polling: http.client.HTTPConnection | None = None
         self._remembered = b""
         self._log = structlog.get_logger("control_link")
         self._threads = [
@@ -79,14 +74,10 @@ class ControlLink:
         """Hang up and end both threads."""
         self._stopping.set()
         self._changed.set()
-        connection = self._polling
-        if connection is not None and connection.sock is not None:
-            with suppress(OSError):
-                connection.sock.shutdown(
-                    socket.SHUT_RDWR
-                )  # wakes the poll, which may have 30 s to go
+        self._polls.close()  # a poll under way may have 30 s to go
         for thread in self._threads:
             thread.join()
+        self._reports.close()
 
     def _poll(self) -> None:
         etag: str | None = None
@@ -95,34 +86,25 @@ class ControlLink:
             try:
                 etag = self._poll_once(etag)
                 wait = BACKOFF_S[0]
-            except (OSError, http.client.HTTPException, LinkError, msgspec.DecodeError) as error:
-                self._hang_up()
+            except (OSError, ApiProblem, msgspec.DecodeError) as error:
                 if self._stopping.is_set():
                     return
                 self._log.warning("control plane out of reach", error=repr(error), retry_s=wait)
                 self._stopping.wait(wait * random.uniform(0.5, 1.0))  # noqa: S311  jitter, no secret
                 wait = min(2 * wait, BACKOFF_S[1])
-        self._hang_up()
 
     def _poll_once(self, etag: str | None) -> str | None:
         """Ask for an assignment other than `etag`, follow it, and return its own."""
-        if self._polling is None:
-            self._polling = self._connect(WAIT_S + SLACK_S)
-        headers = self._headers()
+        headers = self._authorization()
         if etag is not None:
             headers["If-None-Match"] = etag
-        path = f"{self._base.path.rstrip('/')}/v1/serving?wait={WAIT_S}"
-        self._polling.request("GET", path, headers=headers)
-        response = self._polling.getresponse()
-        body = response.read()
-        if response.status == http.client.NOT_MODIFIED:
+        answer = self._polls.request("GET", f"/v1/serving?wait={WAIT_S}", headers=headers)
+        if answer.status == http.client.NOT_MODIFIED:
             return etag
-        if response.status != http.client.OK:
-            raise LinkError(f"GET /v1/serving answered {response.status}: {body[:200]!r}")
-        assignment = msgspec.json.decode(body, type=Assignment)
+        assignment = msgspec.json.decode(answer.body, type=Assignment)
         self._forget(assignment)
         self._follower.follow(assignment)
-        return response.getheader("ETag")
+        return answer.headers.get("etag")
 
     def _report(self) -> None:
         while not self._stopping.is_set():
@@ -131,23 +113,14 @@ class ControlLink:
             try:
                 self._remember()
                 self._report_once()
-            except (OSError, http.client.HTTPException, LinkError) as error:
+            except (OSError, ApiProblem) as error:
                 self._log.debug("report not delivered", error=repr(error))
                 self._stopping.wait(BACKOFF_S[0])
 
     def _report_once(self) -> None:
-        connection = self._connect(REPORT_TIMEOUT_S)
-        try:
-            body = msgspec.json.encode(self._follower.report())
-            path = f"{self._base.path.rstrip('/')}/v1/replicas/{quote(self._replica, safe='')}"
-            headers = {**self._headers(), "Content-Type": "application/json"}
-            connection.request("PUT", path, body, headers)
-            response = connection.getresponse()
-            answer = response.read()
-            if response.status >= http.client.BAD_REQUEST:
-                raise LinkError(f"PUT {path} answered {response.status}: {answer[:200]!r}")
-        finally:
-            connection.close()
+        path = f"/v1/replicas/{quote(self._replica, safe='')}"
+        headers = self._authorization() | {"Content-Type": "application/json"}
+        self._reports.request("PUT", path, msgspec.json.encode(self._follower.report()), headers)
 
     def _recall(self) -> None:
         """Follow what was remembered, if it can be read."""
@@ -182,15 +155,5 @@ class ControlLink:
             }
         )
 
-    def _headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self._token()}", "Accept": "application/json"}
-
-    def _connect(self, timeout_s: float) -> http.client.HTTPConnection:
-        secure = self._base.scheme == "https"
-        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        return kind(self._base.hostname or "127.0.0.1", self._base.port, timeout=timeout_s)
-
-    def _hang_up(self) -> None:
-        if self._polling is not None:
-            self._polling.close()
-            self._polling = None
+    def _authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._token()}"}

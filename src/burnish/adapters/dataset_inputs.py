@@ -14,7 +14,6 @@ from burnish.kernel.objects import Objects, payload_key
 from burnish.kernel.policy import ModelPolicy
 from burnish.training.model import Job
 
-LIFETIME: Final = timedelta(hours=6)  # of the URLs: as long as an attempt's token
 ARTIFACT: Final = "model.onnx"
 
 
@@ -26,10 +25,14 @@ class DatasetInputs:
         service: DatasetService,
         objects: Objects,
         policy_of: Callable[[str], ModelPolicy],
+        *,
+        lifetime: timedelta,
     ) -> None:
+        """Take what builds datasets, and how long an attempt's URLs hold."""
         self._service = service
         self._objects = objects
         self._policy_of = policy_of
+        self._lifetime = lifetime
 
     def build(self, model: str, offsets: Mapping[str, int], policy_digest: str) -> str:
         """Return the id of the dataset version of these offsets, built if it is not there yet."""
@@ -58,7 +61,7 @@ class DatasetInputs:
                         "split": row.split,
                         "payload_sha256": row.payload_sha256,
                         "payload_url": self._objects.presign(
-                            payload_key(row.payload_sha256), "GET", LIFETIME
+                            payload_key(row.payload_sha256), "GET", self._lifetime
                         ),
                     }
                 )
@@ -66,14 +69,16 @@ class DatasetInputs:
                 if row.split is not Split.HOLDOUT
             ]
             self._objects.put(key, b"\n".join(lines) + b"\n")
-        return self._objects.presign(key, "GET", LIFETIME)
+        return self._objects.presign(key, "GET", self._lifetime)
 
 
 class ArtifactOutputs:
     """Implements `pipeline.ports.Outputs`."""
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: Objects, *, lifetime: timedelta) -> None:
+        """Take the store, and how long an attempt's URLs hold."""
         self._objects = objects
+        self._lifetime = lifetime
 
     def key(self, job: Job) -> str:
         """Return the key of the attempt's artifact."""
@@ -81,4 +86,4 @@ class ArtifactOutputs:
 
     def url(self, job: Job) -> str:
         """Return a URL to which this attempt may put it, once."""
-        return self._objects.presign(self.key(job), "PUT", LIFETIME)
+        return self._objects.presign(self.key(job), "PUT", self._lifetime)

@@ -22,7 +22,6 @@ QUEUE: Final = "runs"
 WORKFLOW: Final = "saga"
 WAKE: Final = "wake"
 POLL_S: Final = 0.1
-CONCURRENT_RUNS: Final = 4  # per worker
 _ERROR: Final = "workflow_error"
 DB_RETRIES: Final = 10  # of a step whose own bookkeeping failed; the first after 1 s, then doubling
 
@@ -77,7 +76,11 @@ class DbosMessenger:
 class DbosEngine:
     """Runs sagas in this process until it is closed."""
 
-    def __init__(self, engine: Engine, *, executor: str, performer: Performer) -> None:
+    def __init__(
+        self, engine: Engine, *, executor: str, concurrency: int, performer: Performer
+    ) -> None:
+        """Take the name of this process, unique and kept, and the runs that it works on at once."""
+        self._concurrency = concurrency
         DBOS(
             config=DBOSConfig(
                 name=APPLICATION,
@@ -98,7 +101,9 @@ class DbosEngine:
     def launch(self) -> None:
         """Begin to work, first of all on what a crash left unfinished."""
         DBOS.launch()
-        DBOS.register_queue(QUEUE, worker_concurrency=CONCURRENT_RUNS, polling_interval_sec=POLL_S)
+        DBOS.register_queue(
+            QUEUE, worker_concurrency=self._concurrency, polling_interval_sec=POLL_S
+        )
 
     def close(self, drain_s: float) -> None:
         """Stop; unfinished runs go on when a worker starts again."""

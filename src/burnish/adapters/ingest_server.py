@@ -19,9 +19,7 @@ _log = structlog.get_logger("burnish.ingest")
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
 _SWITCH_S: Final = 0.0005  # a tenth of Python's: the committer must not wait for the loop's turn
-_HEADER_DEADLINE_S: Final = 5.0
 _BACKLOG: Final = 1024  # connections that may wait to be accepted
-_DRAIN_S: Final = 35.0  # beyond the deadlines of a body and of a seal
 
 
 class FailStop:
@@ -46,9 +44,9 @@ def serve_ingest(
     port: int,
     app: Asgi,
     on_stop: Callable[[], None],
+    header_deadline_s: float,
+    drain_s: float,
     fail_stop: FailStop | None = None,
-    header_deadline_s: float = _HEADER_DEADLINE_S,
-    drain_s: float = _DRAIN_S,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain; to be called in the main thread.
 

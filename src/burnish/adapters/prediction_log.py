@@ -14,7 +14,6 @@ from burnish.feedback.prediction import Prediction, PredictionStore
 from burnish.kernel.objects import Objects, payload_key
 
 INTERVAL_S: Final = 0.2  # the longest that an answer waits to be written
-MAX_WAITING: Final = 8192  # predictions
 MAX_WAITING_BYTES: Final = 256 << 20  # of inputs
 BATCH: Final = 500  # rows in one transaction
 KNOWN: Final = 65536  # inputs remembered as stored, so that a repeated one costs nothing
@@ -26,7 +25,9 @@ _Entry = tuple[Prediction, bytes | None]
 class PredictionWriter:
     """A bounded queue and the thread that empties it."""
 
-    def __init__(self, store: PredictionStore, objects: Objects) -> None:
+    def __init__(self, store: PredictionStore, objects: Objects, *, most_waiting: int) -> None:
+        """Take where rows and inputs go, and how many predictions may wait for it."""
+        self._most_waiting = most_waiting
         self._store = store
         self._objects = objects
         self._waiting: deque[_Entry] = deque()
@@ -45,7 +46,9 @@ class PredictionWriter:
         """Queue an answer and its input; return at once, False if there is no room for it."""
         size = len(payload) if payload is not None else 0
         with self._lock:
-            full = len(self._waiting) >= MAX_WAITING or self._bytes + size > MAX_WAITING_BYTES
+            full = (
+                len(self._waiting) >= self._most_waiting or self._bytes + size > MAX_WAITING_BYTES
+            )
             if full or self._stopping.is_set():
                 return False
             self._waiting.append((prediction, payload))

@@ -1,21 +1,19 @@
 """The two secrets of a data directory: the key that signs, and the first administrator's token."""
 
-import os
 import re
 import secrets
-import tempfile
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
+from burnish.adapters.files import sync_folder, synced_temporary
 from burnish.kernel.errors import InvalidInput
 
 KEY_FILE: Final = "secret.key"
 TOKEN_FILE: Final = "admin.token"  # noqa: S105
 _KEY_BYTES = 32  # as many as HMAC-SHA256 has
 _TOKEN = re.compile(r"bn_[A-Za-z0-9_-]{43}")  # 43 url-safe characters carry 32 bytes
-_OWNER_ONLY = 0o600
 
 
 class Secrets(Struct, frozen=True, kw_only=True):
@@ -78,30 +76,14 @@ def _create(path: Path, text: str) -> bool:
     """Write a secret unless there is one; tell whether it was written.
 
     The name is linked only once the bytes are on disk, so that no reader meets half a secret.
+    Its file is the owner's alone, as temporary files are.
     """
     if path.exists():
         return False
-    # mkstemp opens with O_EXCL and mode 0600 whatever the umask says.
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            os.fchmod(file.fileno(), _OWNER_ONLY)
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+    with synced_temporary(path.parent, f"{text}\n".encode()) as temporary:
         try:
-            os.link(temporary, path)
+            path.hardlink_to(temporary)
         except FileExistsError:
             return False
-    finally:
-        Path(temporary).unlink()
-    _sync_directory(path.parent)
+    sync_folder(path.parent)
     return True
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,4 +1,4 @@
-"""uvicorn as the HTTP server of a serving replica: its own signals, its own drain."""
+"""uvicorn as our HTTP server, and a serving replica on it: its own signals, its own drain."""
 
 import asyncio
 import signal
@@ -7,15 +7,36 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import uvicorn
 import uvloop
 
 KEEP_ALIVE_S: Final = 75  # an idle connection lives as long as common proxies hold theirs
-DRAIN_S: Final = 20.0  # for requests in flight to be answered
 BACKLOG: Final = 2048
 SWITCH_INTERVAL_S: Final = 0.0005  # the loop waits no longer than this for a computing thread
+
+
+def configuration(
+    app: Any, *, host: str, port: int, drain_seconds: float, lifespan: Literal["on", "off"]
+) -> uvicorn.Config:
+    """Return how every front of ours on uvicorn serves: HTTP/1.1 alone, and our own log lines."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http="httptools",
+        loop="uvloop",
+        ws="none",
+        lifespan=lifespan,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=int(drain_seconds),
+        backlog=BACKLOG,
+    )
 
 
 class Front(Protocol):
@@ -65,26 +86,12 @@ class ServeServer:
         *,
         host: str,
         port: int,
-        drain_seconds: float = DRAIN_S,
+        drain_seconds: float,
         on_start: Callable[[int], None] | None = None,
     ) -> None:
         self._app = app
         self._server = _Server(
-            uvicorn.Config(
-                app,
-                host=host,
-                port=port,
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                timeout_keep_alive=KEEP_ALIVE_S,
-                timeout_graceful_shutdown=int(drain_seconds),
-                backlog=BACKLOG,
-            ),
+            configuration(app, host=host, port=port, drain_seconds=drain_seconds, lifespan="off"),
             on_start,
         )
 
@@ -124,7 +131,7 @@ def run_serve(
     port: int,
     on_stop: Callable[[], None],
     *,
-    drain_seconds: float = DRAIN_S,
+    drain_seconds: float,
     on_start: Callable[[int], None] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, answer what is in flight, then call `on_stop`.

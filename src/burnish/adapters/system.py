@@ -1,5 +1,6 @@
 """The machine's clock and its randomness, for those who take them as arguments."""
 
+import getpass
 import os
 import time
 from datetime import UTC, datetime
@@ -20,3 +21,11 @@ def new_id() -> str:
 def new_trace_id() -> str:
     """Return a fresh W3C trace id: 32 hex digits."""
     return os.urandom(16).hex()
+
+
+def user_name() -> str:
+    """Return who runs this process, as the system calls them; by number if it has no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run under any number
+        return f"uid-{os.getuid()}"

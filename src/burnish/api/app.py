@@ -10,7 +10,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from prometheus_client import generate_latest
 
 from burnish import __version__
-from burnish.api import files, jobs, models, problems, releases, runs, serving, trail
+from burnish.api import files, jobs, live, models, problems, releases, runs, serving, trail
 from burnish.api.auth import OPEN, Asked, guard
 from burnish.api.control import Control
 from burnish.kernel.errors import BurnishError
@@ -21,11 +21,13 @@ ROUTES = (
     models.put_model,
     models.list_decisions,
     models.start_run,
+    live.get_live,
     runs.list_runs,
     runs.get_run,
     runs.approve_run,
     runs.reject_run,
     runs.cancel_run,
+    runs.override_run,
     runs.list_datasets,
     runs.get_dataset,
     runs.get_evaluation,

@@ -13,6 +13,7 @@ from burnish.kernel.clock import Clock
 from burnish.kernel.events import Event
 from burnish.kernel.ids import DatasetId, Ids, RunId
 from burnish.kernel.objects import Objects
+from burnish.monitoring.ports import MonitorUnit
 from burnish.pipeline.ports import PipelineUnit
 from burnish.training.model import Job
 from burnish.triggers.model import DecisionEntry
@@ -62,7 +63,7 @@ class DecisionReader(Protocol):
         ...
 
 
-class View(PipelineUnit, Protocol):
+class View(PipelineUnit, MonitorUnit, Protocol):
     """Everything that the API reads."""
 
     @property

@@ -16,6 +16,7 @@ from burnish.evaluation.model import Evaluation
 from burnish.kernel.ids import DatasetId, RunId
 from burnish.pipeline import service
 from burnish.pipeline.model import Run, StepRecord
+from burnish.pipeline.override import override
 
 _WHAT = "the run's revision"
 
@@ -106,6 +107,29 @@ def cancel_run(
         reason=data.reason,
         now=control.clock(),
     )
+
+
+@post("/v1/runs/{run_id:str}/override", status_code=202, sync_to_thread=True, responses=RESPONSES)
+def override_run(
+    request: Asked,
+    state: State,
+    run_id: FromPath[str],
+    data: JSONBody[Reason],
+    if_match: IfMatch = None,
+) -> Response[Run]:
+    """Take a candidate to release in spite of its gates, by a new run, which is returned."""
+    control: Control = state.control
+    actor = actor_of(request)
+    started = override(
+        control.units(actor),
+        RunId(run_id),
+        new=RunId(control.ids()),
+        expected=expected(if_match, _WHAT),
+        actor=actor,
+        reason=data.reason,
+        now=control.clock(),
+    )
+    return Response(started, headers={"ETag": etag(started.revision)})
 
 
 @get("/v1/datasets", sync_to_thread=True, responses=RESPONSES)

@@ -13,7 +13,7 @@ from burnish.api.control import Control
 from burnish.api.pages import Items
 from burnish.api.problems import RESPONSES
 from burnish.kernel.digest import canonical, digest
-from burnish.releases.assignment import Assignments, assignments
+from burnish.releases.assignment import Assignment, assignment
 from burnish.releases.ports import Replica
 
 LOOK_S: Final = 0.05  # between two looks at the database, while a replica waits for news
@@ -34,13 +34,13 @@ async def get_serving(
     if_none_match: Annotated[
         str | None, HeaderParameter(name="If-None-Match", required=False)
     ] = None,
-) -> Response[Assignments | None]:
+) -> Response[Assignment | None]:
     """Tell what to serve; with If-None-Match, as soon as it is news or after `wait` seconds."""
     control: Control = state.control
     loop = asyncio.get_running_loop()
     deadline = loop.time() + min(wait, MAX_WAIT_S)
     while True:
-        document = await asyncio.to_thread(_assignments, control)
+        document = await asyncio.to_thread(_assignment, control)
         tag = f'"{digest(canonical(document))[-16:]}"'
         if tag != if_none_match:
             return Response(document, headers={"ETag": tag})
@@ -82,6 +82,6 @@ def list_replicas(state: State) -> Items[Replica]:
         return Items(items=view.replicas.list())
 
 
-def _assignments(control: Control) -> Assignments:
+def _assignment(control: Control) -> Assignment:
     with control.views() as view:
-        return assignments(view)
+        return assignment(view)

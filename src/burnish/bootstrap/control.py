@@ -8,6 +8,7 @@ import uvicorn
 from litestar import Litestar
 
 from burnish.adapters.raw_log import RawLogReader
+from burnish.adapters.serve_server import configuration
 from burnish.adapters.subprocess_jobs import SubprocessLauncher
 from burnish.adapters.system import new_id, utc_now
 from burnish.api.app import build
@@ -23,8 +24,6 @@ from burnish.settings import Settings
 from burnish.triggers.service import consider, count_effective
 
 SEAL_S: Final = 10.0  # an operator waits so long for ingest to persist what it has accepted
-DRAIN_S: Final = 10  # long polls and streams end by then
-KEEP_ALIVE_S: Final = 75
 
 _log = structlog.get_logger("burnish.control")
 
@@ -41,7 +40,7 @@ class OperatorTriggers:
             policy = view.models.get(model).policy
         self._catch_up()
         decision = consider(
-            lambda: self._house.unit(actor).saved(),
+            self._house.unit(actor),
             policy,
             now=utc_now(),
             operator=reason,
@@ -63,7 +62,7 @@ class OperatorTriggers:
             _log.warning("run starts without what ingest has not persisted", error=str(error))
         finally:
             ingest.close()
-        project(RawLogReader(house.objects, house.engine), lambda: house.unit().saved(), record_of)
+        project(RawLogReader(house.objects, house.engine), house.unit, record_of)
 
     def effective(self, model: str) -> int:
         """Return the effective corrections since the last training."""
@@ -102,18 +101,12 @@ def run(settings: Settings) -> None:
     """Serve the API until SIGTERM."""
     house = House.open(settings, "control")
     server = uvicorn.Server(
-        uvicorn.Config(
+        configuration(
             application(house, lambda: server.should_exit),
             host=settings.control.host,
             port=settings.control.port,
-            http="httptools",
-            loop="uvloop",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=DRAIN_S,
+            drain_seconds=settings.process.drain_seconds,
+            lifespan="on",
         )
     )
     try:

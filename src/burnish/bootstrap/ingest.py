@@ -1,7 +1,5 @@
 """The ingest role: the feedback front, its spool, and its way to the raw log."""
 
-from typing import Final
-
 from burnish.adapters.ingest_metrics import IngestMetrics
 from burnish.adapters.ingest_server import FailStop, serve_ingest
 from burnish.adapters.raw_log import RawLogReader
@@ -13,8 +11,6 @@ from burnish.adapters.system import new_trace_id, utc_now
 from burnish.bootstrap.house import House
 from burnish.ingest.app import IngestApp, IngestLimits
 from burnish.settings import Settings
-
-DRAIN_S: Final = 10.0  # to ship what was accepted; the rest waits in the spool
 
 
 def run(settings: Settings) -> None:
@@ -63,9 +59,12 @@ def run(settings: Settings) -> None:
         ),
     )
 
+    # Requests end, then their records are shipped, then what was refused. The rest waits on disk.
+    drain_s = settings.process.drain_seconds / 3
+
     def close() -> None:
-        shipper.close(deadline_s=DRAIN_S)
-        quarantine.close(deadline_s=DRAIN_S)
+        shipper.close(deadline_s=drain_s)
+        quarantine.close(deadline_s=drain_s)
         spool.close()
         house.close()
 
@@ -78,4 +77,5 @@ def run(settings: Settings) -> None:
         on_stop=close,
         fail_stop=fail_stop,
         header_deadline_s=ingest.header_seconds,
+        drain_s=drain_s,
     )

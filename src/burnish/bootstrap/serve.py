@@ -48,7 +48,9 @@ def run(settings: Settings) -> None:
         router, url=serve.url, now=time.monotonic, free=loader.free, observer=metrics
     )
     follower.subscribe(loader.poke)
-    predictions = PredictionWriter(SqlPredictions(house.engine), house.objects)
+    predictions = PredictionWriter(
+        SqlPredictions(house.engine), house.objects, most_waiting=serve.log_queue
+    )
     link = ControlLink(
         follower,
         base_url=settings.control.url,
@@ -63,7 +65,13 @@ def run(settings: Settings) -> None:
         cache=cache,
     )
     plane = DataPlane(
-        router, predictions, recent=recent, metrics=metrics, clock=utc_now, ids=new_id
+        router,
+        predictions,
+        captured=follower.captured,
+        recent=recent,
+        metrics=metrics,
+        clock=utc_now,
+        ids=new_id,
     )
     app = InferenceApp(
         plane,
@@ -85,7 +93,7 @@ def run(settings: Settings) -> None:
     predictions.start()
     loader.start(follower)
     link.start()
-    run_serve(app, serve.host, serve.port, close)
+    run_serve(app, serve.host, serve.port, close, drain_seconds=settings.process.drain_seconds)
 
 
 def _admin_only(house: House) -> Callable[[str | None], None]:

@@ -12,11 +12,12 @@ from typing import Final
 import structlog
 
 from burnish import __version__
-from burnish.adapters.dataset_inputs import LIFETIME, ArtifactOutputs, DatasetInputs
+from burnish.adapters.dataset_inputs import ArtifactOutputs, DatasetInputs
 from burnish.adapters.durable import DbosEngine
 from burnish.adapters.health import HealthServer
 from burnish.adapters.onnx import OnnxEngine
 from burnish.adapters.raw_log import RawLogReader
+from burnish.adapters.sandbox import ChildSandbox
 from burnish.adapters.subprocess_jobs import SubprocessLauncher
 from burnish.adapters.system import new_id, utc_now
 from burnish.bootstrap.house import House
@@ -27,6 +28,7 @@ from burnish.feedback.service import project
 from burnish.imaging import decode
 from burnish.kernel.auth import Scope
 from burnish.kernel.policy import ModelPolicy
+from burnish.monitoring.service import Monitor
 from burnish.pipeline.performer import Actions, Performer
 from burnish.pipeline.steps.evaluate import Evaluate
 from burnish.pipeline.steps.prepare import Prepare
@@ -39,8 +41,9 @@ from burnish.triggers.service import consider
 
 NICENESS: Final = 5  # serving may share the machine, and comes first
 WATCH_S: Final = 1.0  # between two looks at the training attempts
+RELEASES_S: Final = 0.2  # between two looks whether anything new is known of what serves
 RECONSIDER_S: Final = 5.0  # between two looks at a model that had no news: time passes, runs end
-DRAIN_S: Final = 5.0
+STEP_S: Final = 5.0  # for the step under way; a run that waits for training goes on elsewhere
 
 _log = structlog.get_logger("burnish.worker")
 
@@ -52,6 +55,7 @@ class Worker:
         settings = house.settings
         self._house = house
         self._stop = threading.Event()
+        self._token_lifetime = timedelta(seconds=settings.training.token_seconds)
         self._raw_log = RawLogReader(house.objects, house.engine)
         self._launcher = SubprocessLauncher(settings.data / "jobs", settings.data / "cache")
         self._watcher = Watcher(
@@ -61,6 +65,7 @@ class Worker:
             clock=utc_now,
             silence=timedelta(seconds=settings.training.heartbeat_timeout_seconds),
         )
+        self._monitor = Monitor(units=house.unit, views=house.view)
         performer = Performer(
             units=house.unit,
             actions=self._actions(),
@@ -68,10 +73,16 @@ class Worker:
             pause=time.sleep,
             report=_report,
         )
-        self._engine = DbosEngine(house.engine, executor=settings.worker.id, performer=performer)
+        self._engine = DbosEngine(
+            house.engine,
+            executor=settings.worker.id,
+            concurrency=settings.worker.concurrency,
+            performer=performer,
+        )
         self._threads = [
             threading.Thread(target=self._follow_feedback, name="feedback"),
             threading.Thread(target=self._watch_jobs, name="jobs"),
+            threading.Thread(target=self._watch_releases, name="releases"),
         ]
         self.reasons: list[str] = ["starting"]
 
@@ -88,7 +99,7 @@ class Worker:
         self._stop.set()
         for thread in self._threads:
             thread.join()
-        self._engine.close(DRAIN_S)
+        self._engine.close(min(STEP_S, self._house.settings.process.drain_seconds))
 
     def wait(self) -> None:
         """Wait until `end` is called."""
@@ -105,18 +116,19 @@ class Worker:
                 raw_log=self._raw_log,
                 parse=record_of,
                 objects=house.objects,
-                units=lambda: house.unit().saved(),
+                units=house.unit,
                 clock=utc_now,
                 tools={"burnish": __version__},
             ),
             house.objects,
             self._policy_of,
+            lifetime=self._token_lifetime,
         )
         prepare = Prepare(units=house.unit, datasets=datasets, collect=self._project)
         train = Train(
             units=house.unit,
             datasets=datasets,
-            outputs=ArtifactOutputs(house.objects),
+            outputs=ArtifactOutputs(house.objects, lifetime=self._token_lifetime),
             objects=house.objects,
             launcher=self._launcher,
             tokens=self._callback_token,
@@ -128,6 +140,7 @@ class Worker:
             objects=house.objects,
             engine=OnnxEngine(threads=len(os.sched_getaffinity(0))),
             decode=decode,
+            sandbox=ChildSandbox(threads=settings.serve.threads),
             clock=utc_now,
             ids=new_id,
         )
@@ -158,12 +171,25 @@ class Worker:
                 overdue = now - looked.get(policy.name, -RECONSIDER_S) >= RECONSIDER_S
                 if policy.name in news or overdue:
                     looked[policy.name] = now
-                    consider(lambda: self._house.unit().saved(), policy, now=utc_now())
+                    consider(self._house.unit(), policy, now=utc_now())
 
         self._repeat("feedback", self._house.settings.worker.poll_seconds, look)
 
     def _watch_jobs(self) -> None:
         self._repeat("jobs", WATCH_S, self._watcher.look)
+
+    def _watch_releases(self) -> None:
+        looked = -RECONSIDER_S
+
+        def look() -> None:
+            nonlocal looked
+            # Predictions are logged behind the answers: what was said of a late one counts then.
+            overdue = time.monotonic() - looked >= RECONSIDER_S
+            self._monitor.look(anyway=overdue)
+            if overdue:
+                looked = time.monotonic()
+
+        self._repeat("releases", RELEASES_S, look)
 
     def _repeat(self, name: str, seconds: float, look: Callable[[], None]) -> None:
         while not self._stop.is_set():
@@ -174,7 +200,7 @@ class Worker:
             self._stop.wait(seconds)
 
     def _project(self) -> list[str]:
-        return project(self._raw_log, lambda: self._house.unit().saved(), record_of)
+        return project(self._raw_log, self._house.unit, record_of)
 
     def _policy_of(self, digest: str) -> ModelPolicy:
         with self._house.view() as view:
@@ -185,7 +211,7 @@ class Worker:
             f"job:{job.id}",
             Scope.TRAINING_CALLBACK,
             now=utc_now(),
-            lifetime=LIFETIME,
+            lifetime=self._token_lifetime,
             extra={"job_id": job.id, "attempt": job.attempt},
         )
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from burnish.cli import datasets, feedback, jobs, models, observe, releases, runs
+from burnish.cli import datasets, evaluations, feedback, jobs, live, models, observe, releases, runs
 from burnish.cli.doctor import burnish_version, doctor
 from burnish.cli.session import PANEL, Asked, Root, Surroundings
 
@@ -72,8 +72,10 @@ def build(surroundings: Surroundings) -> typer.Typer:
     app.add_typer(datasets.app, name="dataset")
     app.add_typer(runs.app, name="run")
     app.add_typer(jobs.app, name="job")
+    app.add_typer(evaluations.app, name="evaluation")
     app.add_typer(releases.app, name="release")
     app.command("rollback")(releases.rollback)
+    app.command("live")(live.live)
     app.command("predict")(observe.predict)
     app.command("watch")(observe.watch)
     app.add_typer(observe.audit_app, name="audit")

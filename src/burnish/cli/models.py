@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from burnish.cli.live import accuracy
 from burnish.cli.output import facts, moment, table
 from burnish.cli.session import Session, connected
 from burnish.client.api import ApiProblem, path
@@ -63,7 +64,12 @@ def list_models(session: Session) -> None:
 def show(session: Session, name: Annotated[str, typer.Argument(help="The model's name.")]) -> None:
     """Show a model: its policy, its active release, its last trigger decision."""
     model = session.control.get(path("models", name)).json()
-    session.out.give(model, lambda: facts(_facts(model)))
+
+    def render() -> Any:
+        releases = session.control.get(path("models", name, "live")).json()["items"]
+        return facts(_facts(model, releases[0] if releases else None))
+
+    session.out.give(model, render)
 
 
 def _tell(session: Session, model: Any, *, unchanged: bool) -> None:
@@ -86,7 +92,7 @@ def _corrections(model: Any) -> str:
     return f"{corrections['effective']} of {corrections['needed']}"
 
 
-def _facts(model: Any) -> list[tuple[str, Any]]:
+def _facts(model: Any, serving: Any) -> list[tuple[str, Any]]:
     active, run = model["active"] or {}, model["run"] or {}
     decision = model["last_decision"] or {}
     sections = {key: value for key, value in model["policy"].items() if isinstance(value, dict)}
@@ -99,6 +105,7 @@ def _facts(model: Any) -> list[tuple[str, Any]]:
         ("release", active.get("release")),
         ("generation", active.get("generation")),
         ("deployed", moment(active.get("deployed_at"))),
+        ("live accuracy", accuracy(serving) if serving else None),
         ("corrections", _corrections(model)),
         ("run", f"{run['id']} {run['state']}" if run else None),
         ("decision", decision.get("reason")),

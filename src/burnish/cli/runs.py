@@ -91,6 +91,23 @@ def reject(session: Session, run: RunArgument, reason: WhyOption) -> None:
     _decide(session, run, "reject", reason)
 
 
+@app.command("override")
+@connected
+def override(
+    session: Session,
+    run: RunArgument,
+    reason: WhyOption,
+    *,
+    watch: Annotated[bool, typer.Option("--follow", help="Watch it until it ends.")] = False,
+) -> None:
+    """Take a candidate to production in spite of its gates, by a new run."""
+    started = _ask(session, run, "override", reason)
+    if watch:
+        _follow(session, started["id"])
+    else:
+        session.out.give(started, lambda: f"{started['id']} {started['state']}")
+
+
 @app.command("cancel")
 @connected
 def cancel(session: Session, run: RunArgument, reason: WhyOption) -> None:
@@ -99,11 +116,16 @@ def cancel(session: Session, run: RunArgument, reason: WhyOption) -> None:
 
 
 def _decide(session: Session, run: str, verb: str, reason: str) -> None:
+    changed = _ask(session, run, verb, reason)
+    session.out.give(changed, lambda: f"{changed['id']} {changed['state']}")
+
+
+def _ask(session: Session, run: str, verb: str, reason: str) -> Any:
     """Act on the run as it is now; whoever acts in between makes this one fail, not count twice."""
     revision = session.control.get(path("runs", run)).etag
-    where = path("runs", run, verb)
-    changed = session.control.post(where, {"reason": reason}, if_match=revision).json()
-    session.out.give(changed, lambda: f"{changed['id']} {changed['state']}")
+    return session.control.post(
+        path("runs", run, verb), {"reason": reason}, if_match=revision
+    ).json()
 
 
 def _follow(session: Session, run: str) -> None:

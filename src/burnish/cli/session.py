@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from burnish.cli.output import Output
 from burnish.client.api import ApiClient, ApiProblem, Unreachable
+from burnish.client.http import TIMEOUT_S
 from burnish.kernel.clock import Clock
 from burnish.kernel.errors import BurnishError
 from burnish.kernel.ids import Ids
@@ -40,6 +41,7 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     locate: Callable[[Path | None], tuple[Path, Endpoints]]  # data directory and roles, by --data
     now: Clock
     new_id: Ids
+    user: Callable[[], str]  # who runs the command
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -102,10 +104,10 @@ class Session:
         """The serving replica."""
         return self.client(self.endpoints.serve)
 
-    def client(self, url: str, **options: float) -> ApiClient:
+    def client(self, url: str, *, timeout: float = TIMEOUT_S) -> ApiClient:
         """Return a client of one role, closed with the session. A URL that is none: usage error."""
         try:
-            client = ApiClient(url, self.token, **options)
+            client = ApiClient(url, self.token, timeout=timeout)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from error
         self._clients.append(client)

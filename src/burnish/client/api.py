@@ -5,8 +5,8 @@ from collections.abc import Callable, Generator
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from burnish.client.connection import TIMEOUT_S, Answer, ApiProblem, Connection, Unreachable
 from burnish.client.events import live_events
+from burnish.client.http import ONCE, TIMEOUT_S, Answer, ApiProblem, Http, Retry, Unreachable
 
 __all__ = ["Answer", "ApiClient", "ApiProblem", "Unreachable", "path"]
 
@@ -14,24 +14,34 @@ _JSON = "application/json"
 
 
 class ApiClient:
-    """A control plane, an ingest or a serve process, by its URL. Not thread-safe.
+    """A control plane, an ingest or a serve process, by its URL; safe in any thread.
 
     Every method raises ApiProblem if the role says no, Unreachable if it does not answer.
     """
 
-    def __init__(self, url: str, token: str | None = None, *, timeout: float = TIMEOUT_S) -> None:
-        """Take the role's URL and the bearer token. Raises ValueError if the URL is none."""
-        self._connection = Connection(url, token, timeout=timeout)
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        timeout: float = TIMEOUT_S,
+        retry: Retry = ONCE,
+    ) -> None:
+        """Take the role's URL and the bearer token. Raises ValueError if the URL is none.
+
+        `retry` is the patience with which requests that may arrive twice are repeated.
+        """
+        self._http = Http(url, token, timeout=timeout, retry=retry)
 
     @property
     def url(self) -> str:
         """The role's URL."""
-        return self._connection.url
+        return self._http.url
 
     def get(self, path: str, **query: str | int | None) -> Answer:
         """Read a thing. Query parameters that are None are left out."""
         given = {name: value for name, value in query.items() if value is not None}
-        return self._connection.request("GET", path + ("?" + urlencode(given) if given else ""))
+        return self._http.request("GET", path + ("?" + urlencode(given) if given else ""))
 
     def items(self, path: str, **query: str | int | None) -> list[dict[str, Any]]:
         """Read a list."""
@@ -44,9 +54,13 @@ class ApiClient:
         *,
         if_match: str | None = None,
         content_type: str = _JSON,
+        idempotent: bool = False,
     ) -> Answer:
-        """Ask for a change. `body` is bytes as they are, or a value sent as JSON."""
-        return self._send("POST", path, body, if_match, content_type)
+        """Ask for a change. `body` is bytes as they are, or a value sent as JSON.
+
+        It is sent once at most, unless it is `idempotent`: then it may arrive twice.
+        """
+        return self._send("POST", path, body, if_match, content_type, idempotent=idempotent)
 
     def put(
         self,
@@ -57,7 +71,7 @@ class ApiClient:
         content_type: str = _JSON,
     ) -> Answer:
         """Store a thing; `if_match` is the revision that it must still have."""
-        return self._send("PUT", path, body, if_match, content_type)
+        return self._send("PUT", path, body, if_match, content_type, idempotent=True)
 
     def events(
         self,
@@ -67,22 +81,27 @@ class ApiClient:
         reconnecting: Callable[[Unreachable], None] = lambda _broken: None,
     ) -> Generator[dict[str, Any], None, None]:
         """Yield events as they happen, without end; see `live_events`."""
-        return live_events(self._connection, model=model, after=after, reconnecting=reconnecting)
+        return live_events(self._http, model=model, after=after, reconnecting=reconnecting)
 
     def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        """Hang up."""
+        self._http.close()
 
     def _send(
-        self, method: str, path: str, body: Any, if_match: str | None, content_type: str
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        if_match: str | None,
+        content_type: str,
+        *,
+        idempotent: bool,
     ) -> Answer:
         headers = {"Content-Type": content_type}
         if if_match is not None:
             headers["If-Match"] = f'"{if_match}"'
-        if body is None:
-            return self._connection.request(method, path, b"", headers)
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self._connection.request(method, path, content, headers)
+        content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        return self._http.request(method, path, content, headers, idempotent=idempotent)
 
 
 def path(*parts: str) -> str:

@@ -5,11 +5,10 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
-from burnish.client.retrying import ONCE, Http, Retry
+from burnish.client.http import ONCE, ApiProblem, Http, Retry
 
 HEARTBEAT_SECONDS: Final = 8.0  # between two at most; the server asks for one every 10 s
 _NOTICE_SECONDS: Final = 1.0  # between two at least, while the progress changes
-_REFUSED: Final = range(400, 500)
 
 
 class JobStopped(Exception):
@@ -22,7 +21,7 @@ class Callbacks:
     """The three callbacks of one attempt; safe in any thread.
 
     Sequence numbers grow by one over all three kinds, and a repetition keeps its number. Once the
-    control plane has refused one (401, 409 or another 4xx), `check` raises JobStopped. With an
+    control plane has refused one for good (401, 409, …), `check` raises JobStopped. With an
     empty `url` nothing is sent.
     """
 
@@ -72,23 +71,26 @@ class Callbacks:
         self._changed.set()
 
     def send(self, callback: str, body: Mapping[str, Any], patience: Retry) -> None:
-        """Send one callback. Raises JobStopped if it is refused, OSError if nothing answers."""
+        """Send one callback. Raises JobStopped if it is refused, OSError if nobody takes it."""
         if not self._url:
             return
         with self._sending:
             self._sequence += 1
-            answer = self._http.request(
-                "POST",
-                f"{self._url}/{callback}",
-                body=json.dumps({"sequence": self._sequence, **body}).encode(),
-                headers=self._headers,
-                retry=patience,
-            )
-        if answer.status in _REFUSED:
-            self._stopped = f"The {callback} was answered {answer.status} {answer.problem()}."
-            self.check()
-        if answer.status >= _REFUSED.stop:
-            raise ConnectionError(f"The {callback} was answered {answer.status}.")
+            try:
+                self._http.request(
+                    "POST",
+                    f"{self._url}/{callback}",
+                    json.dumps({"sequence": self._sequence, **body}).encode(),
+                    self._headers,
+                    retry=patience,
+                    idempotent=True,  # by its sequence number
+                )
+            except ApiProblem as problem:
+                said = f"The {callback} was answered {problem.status} {problem.code}."
+                if problem.passing:
+                    raise ConnectionError(said) from problem
+                self._stopped = said
+        self.check()
 
     def _beat(self) -> None:
         """Send heartbeats until the end: soon after the progress changed, and else regularly."""

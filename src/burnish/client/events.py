@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from burnish.client.connection import Connection, Unreachable
+from burnish.client.http import Http, Unreachable
 
 # A stream that says nothing for so long is taken for dead; the server's comments keep it alive.
 SILENCE_S: Final = 60.0
@@ -15,7 +15,7 @@ _LONGEST_WAIT_S: Final = 10.0
 
 
 def live_events(
-    connection: Connection,
+    http: Http,
     *,
     model: str | None = None,
     after: int | None = None,
@@ -31,12 +31,12 @@ def live_events(
     last, opened, wait = after, False, _FIRST_WAIT_S
     while True:
         try:
-            for event_id, event in _stream(connection, model, last):
+            for event_id, event in _stream(http, model, last):
                 opened, wait = True, _FIRST_WAIT_S
                 if event is not None:
                     last = event_id
                     yield event
-            broken = Unreachable(connection.url, "the stream of events ended")
+            broken = Unreachable(http.url, "the stream of events ended")
         except Unreachable as error:
             if not opened:
                 raise
@@ -70,7 +70,7 @@ def parse_stream(lines: Iterator[bytes]) -> Iterator[tuple[int | None, str]]:
 
 
 def _stream(
-    connection: Connection, model: str | None, last: int | None
+    http: Http, model: str | None, last: int | None
 ) -> Iterator[tuple[int | None, dict[str, Any] | None]]:
     """Yield (last, None) once the stream is open, then each event. Raises as `stream` does."""
     query = {
@@ -80,7 +80,7 @@ def _stream(
     if last is not None:
         headers["Last-Event-ID"] = str(last)
     path = "/v1/events" + ("?" + urlencode(query) if query else "")
-    with connection.stream(path, headers, timeout=SILENCE_S) as response:
+    with http.stream(path, headers, timeout=SILENCE_S) as response:
         yield last, None
         for event_id, data in parse_stream(iter(response.readline, b"")):
             yield event_id, json.loads(data)

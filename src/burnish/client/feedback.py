@@ -9,35 +9,23 @@ A record without an id gets a UUIDv7 before its first attempt, so that every ret
 record to the server, however many answers were lost on the way.
 """
 
-import http.client
 import json
 import os
-import random
 import time
 import uuid
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
+
+from burnish.client.http import TIMEOUT_S, ApiProblem, Http, Retry, Unreachable
+
+__all__ = ["ApiProblem", "Feedback", "Unreachable"]
 
 BATCH_RECORDS: Final = 1000
-_RETRIED: Final = frozenset({408, 429, 500, 502, 503, 504})
-_FIRST_WAIT_S: Final = 0.1
-_CAP_WAIT_S: Final = 15.0
-
-
-class FeedbackError(Exception):
-    """The server refused: `status`, the stable `code`, and the whole problem document."""
-
-    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
-        self.status = status
-        self.problem = problem
-        self.code = str(problem.get("code", ""))
-        super().__init__(f"{status} {self.code}: {problem.get('detail', '')}")
 
 
 class Feedback:
-    """A connection to the feedback front, kept alive; one thread at a time.
+    """A connection to the feedback front, kept alive; safe in any thread.
 
     Args:
         base_url: of the front, such as http://127.0.0.1:8401.
@@ -53,17 +41,11 @@ class Feedback:
         token: str,
         *,
         source: str | None = None,
-        timeout_s: float = 30.0,
+        timeout_s: float = TIMEOUT_S,
         patience_s: float = 60.0,
     ) -> None:
-        parts = urlsplit(base_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(f"base_url is {base_url!r}: write it as http://host:8401")
-        secure = parts.scheme == "https"
-        connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        self._connection = connect(parts.hostname, parts.port, timeout=timeout_s)
-        self._prefix = parts.path.rstrip("/")
-        self._token, self._source, self._patience_s = token, source, patience_s
+        self._http = Http(base_url, token, timeout=timeout_s, retry=Retry(deadline=patience_s))
+        self._source = source
 
     def __enter__(self) -> Self:
         return self
@@ -73,13 +55,13 @@ class Feedback:
 
     def close(self) -> None:
         """Close the connection."""
-        self._connection.close()
+        self._http.close()
 
     def send(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """Send one record; return {"source", "id", "offset", "shard", "duplicate"}.
 
-        It is durable once this returns. Raises FeedbackError if it is refused, and OSError or
-        FeedbackError if the server did not take it within `patience_s`.
+        It is durable once this returns. Raises ApiProblem if it is refused, and Unreachable or
+        ApiProblem if the server did not take it within `patience_s`.
         """
         body = json.dumps(self._named(record)).encode()
         answer: dict[str, Any] = self._post("/v1/feedback", body, "application/json")
@@ -111,36 +93,8 @@ class Feedback:
         return named
 
     def _post(self, path: str, body: bytes, content_type: str) -> Any:
-        until = time.monotonic() + self._patience_s
-        wait = _FIRST_WAIT_S
-        while True:
-            try:
-                status, retry_after, answer = self._attempt(path, body, content_type)
-            except (OSError, http.client.HTTPException):
-                self._connection.close()  # the next attempt opens it again
-                if time.monotonic() + wait > until:
-                    raise
-                pause = wait
-            else:
-                if status < http.client.MULTIPLE_CHOICES:
-                    return answer
-                pause = max(wait, retry_after)
-                if status not in _RETRIED or time.monotonic() + pause > until:
-                    raise FeedbackError(status, answer)
-            time.sleep(pause * random.uniform(1.0, 1.5))  # noqa: S311 - jitter is no secret
-            wait = min(_CAP_WAIT_S, wait * 2)
-
-    def _attempt(self, path: str, body: bytes, content_type: str) -> tuple[int, float, Any]:
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": content_type}
-        self._connection.request("POST", self._prefix + path, body, headers)
-        response = self._connection.getresponse()
-        raw = response.read()
-        try:
-            answer = json.loads(raw)
-        except ValueError:
-            answer = {"detail": raw[:200].decode(errors="replace")}
-        after = response.headers.get("Retry-After", "")
-        return response.status, float(after) if after.isdecimal() else 0.0, answer
+        headers = {"Content-Type": content_type}
+        return self._http.request("POST", path, body, headers, idempotent=True).json()
 
 
 def _uuid7() -> str:

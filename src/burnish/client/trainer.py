@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 from burnish.client.callbacks import Callbacks, JobStopped
-from burnish.client.retrying import Http, Retry
+from burnish.client.http import ApiProblem, Http, Retry, Unreachable
 
 __all__ = ["DataUnavailable", "Job", "JobStopped", "Row", "failure_code"]
 
@@ -30,7 +30,6 @@ _SOCKET_TIMEOUT: Final = 10.0  # seconds
 _EVENT_PATIENCE: Final = Retry(deadline=60.0)
 _DONE_PATIENCE: Final = Retry(deadline=300.0)  # the whole work would be lost with it
 _DATA_PATIENCE: Final = Retry(deadline=120.0)
-_SUCCESS: Final = range(200, 300)
 
 
 class DataUnavailable(Exception):
@@ -110,7 +109,9 @@ class Job:
         """Return the examples to train and to validate on. Raises DataUnavailable."""
         if not self._dataset_url:
             return []
-        body = self._get(self._dataset_url, "dataset_unreadable", f"dataset {self.dataset}")
+        body = self._transfer(
+            "GET", self._dataset_url, "dataset_unreadable", f"dataset {self.dataset}"
+        )
         try:
             records = [json.loads(line) for line in body.splitlines() if line.strip()]
             return [Row(*(str(record[field]) for field in Row._fields)) for record in records]
@@ -126,7 +127,7 @@ class Job:
         Raises DataUnavailable, which names the payload.
         """
         name = f"payload {row.payload_sha256} of subject {row.subject!r}"
-        data = self._get(row.payload_url, "payload_unreachable", name)
+        data = self._transfer("GET", row.payload_url, "payload_unreachable", name)
         found = _address(data)
         if found != row.payload_sha256:
             raise DataUnavailable(f"The {name} holds {found}.", code="payload_corrupt")
@@ -161,18 +162,7 @@ class Job:
         self._callbacks.check()
         sha256 = _address(artifact)
         if self._output_url:
-            answer = self._http.request(
-                "PUT",
-                self._output_url,
-                body=artifact,
-                headers={"Content-Type": "application/octet-stream"},
-                retry=_DATA_PATIENCE,
-            )
-            if answer.status not in _SUCCESS:
-                raise DataUnavailable(
-                    f"The upload of {name} was answered {answer.status} {answer.problem()}.",
-                    code="upload_refused",
-                )
+            self._transfer("PUT", self._output_url, "upload_refused", f"upload of {name}", artifact)
         self._artifacts.append({"name": name, "sha256": sha256, "bytes": len(artifact)})
 
     def done(
@@ -210,17 +200,19 @@ class Job:
         }
         self._callbacks.send("done", body, _DONE_PATIENCE)
 
-    def _get(self, url: str, code: str, name: str) -> bytes:
+    def _transfer(
+        self, method: str, url: str, code: str, name: str, body: bytes | None = None
+    ) -> bytes:
+        """Get or put data at a presigned URL. Raises DataUnavailable, with the code given."""
         self._callbacks.check()
+        headers = {} if body is None else {"Content-Type": "application/octet-stream"}
         try:
-            answer = self._http.request("GET", url, retry=_DATA_PATIENCE)
-        except OSError as error:
+            return self._http.request(method, url, body, headers, retry=_DATA_PATIENCE).body
+        except ApiProblem as problem:
+            said = f"was answered {problem.status} {problem.code}"
+            raise DataUnavailable(f"The {name} {said}.", code=code) from problem
+        except Unreachable as error:
             raise DataUnavailable(f"The {name} cannot be reached: {error}", code=code) from error
-        if answer.status not in _SUCCESS:
-            raise DataUnavailable(
-                f"The {name} was answered {answer.status} {answer.problem()}.", code=code
-            )
-        return answer.body
 
 
 def failure_code(error: BaseException) -> str:

@@ -1,15 +1,12 @@
 """What datasets need of the world, besides the raw log and the object store."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Protocol
 
 from burnish.datasets.model import Dataset
 from burnish.feedback.prediction import PredictionStore
 from burnish.feedback.verdict import Offsets
-from burnish.kernel.audit import Audit
-from burnish.kernel.events import Outbox
 from burnish.kernel.ids import DatasetId
+from burnish.kernel.unit import Unit
 
 
 class DatasetStore(Protocol):
@@ -40,8 +37,8 @@ class DatasetStore(Protocol):
         ...
 
 
-class DatasetUnit(Protocol):
-    """One transaction."""
+class DatasetUnit(Unit, Protocol):
+    """One transaction over dataset versions."""
 
     @property
     def datasets(self) -> DatasetStore:
@@ -52,17 +49,3 @@ class DatasetUnit(Protocol):
     def predictions(self) -> PredictionStore:
         """What serving answered, to find the inputs that records refer to."""
         ...
-
-    @property
-    def audit(self) -> Audit:
-        """The audit log."""
-        ...
-
-    @property
-    def outbox(self) -> Outbox:
-        """The events to publish."""
-        ...
-
-
-# Opens a transaction; leaving the block commits it, leaving by an error undoes it.
-DatasetUnits = Callable[[], AbstractContextManager[DatasetUnit]]

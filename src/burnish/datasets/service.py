@@ -1,6 +1,6 @@
 """Building dataset versions, and reading them back."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from burnish.datasets import manifest as files
@@ -8,7 +8,7 @@ from burnish.datasets.assembly import Assembled, assemble
 from burnish.datasets.curation import locate
 from burnish.datasets.manifest import Corrections, Manifest, Source
 from burnish.datasets.model import Dataset, Fate, OffsetsAhead, Reason, Row
-from burnish.datasets.ports import DatasetUnits
+from burnish.datasets.ports import DatasetUnit
 from burnish.datasets.splits import Ledger
 from burnish.feedback.model import RawRecord
 from burnish.feedback.ports import Parse, RawLog
@@ -31,7 +31,7 @@ class DatasetService:
     raw_log: RawLog
     parse: Parse
     objects: Objects
-    units: DatasetUnits
+    units: Callable[[], DatasetUnit]
     clock: Clock
     tools: Mapping[str, str] = field(default_factory=dict)  # name -> version, for the manifest
 
@@ -188,6 +188,7 @@ class DatasetService:
             }
             unit.audit.record(actor, "dataset.built", f"dataset:{dataset.id}", after=facts)
             unit.outbox.publish("DatasetBuilt", dataset.model, dataset.id, facts)
+            unit.commit()
         return dataset
 
 

@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
+from burnish.client.api import ApiClient
 from burnish.demo.answers import Answer, Identity, summarise
 from burnish.demo.follow import PROMOTED, Follower
-from burnish.demo.link import Link
 from burnish.demo.platform import Platform
 from burnish.demo.result import Result, Round, Swap
 from burnish.demo.reviewer import Reviewed
@@ -18,7 +18,7 @@ class Chronicle:
     """What happened so far, read from outside."""
 
     def __init__(
-        self, model: str, platform: Platform, control: Link, screen: Screen, traffic: Traffic
+        self, model: str, platform: Platform, control: ApiClient, screen: Screen, traffic: Traffic
     ) -> None:
         """Begin with nothing."""
         self._model, self._platform, self._control = model, platform, control
@@ -55,7 +55,7 @@ class Chronicle:
 
     def _first_answer(self) -> float:
         self._note_releases()
-        active = self._control.get(f"/v1/models/{self._model}/release")
+        active = self._control.get(f"/v1/models/{self._model}/release").json()
         with self._screen.phase("swapping") as phase:
             seen = self._traffic.first_answer(
                 int(active["generation"]), timeout_s=ANSWER_S, meanwhile=self._platform.check
@@ -92,7 +92,7 @@ class Chronicle:
         )
 
     def _detail(self, path: str, key: str | None) -> dict[str, Any]:
-        return self._control.get(path + key) if key else {}
+        return self._control.get(path + key).json() if key else {}
 
     def _note_releases(self) -> None:
         """Remember which releases there are: only these may ever answer."""

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from burnish.client.api import ApiClient
 from burnish.demo.album import DemoError
-from burnish.demo.link import Link
 from burnish.demo.screen import Screen
 from burnish.kernel.clock import parse_time
 
@@ -30,14 +30,14 @@ class Follower:
     """Watches the runs of one model."""
 
     def __init__(
-        self, control: Link, model: str, screen: Screen, check: Callable[[], None]
+        self, control: ApiClient, model: str, screen: Screen, check: Callable[[], None]
     ) -> None:
         """Read from `control`; `check` raises what makes waiting pointless."""
         self._control, self._model, self._screen, self._check = control, model, screen, check
 
     def model(self) -> dict[str, Any]:
         """Return the model as it stands."""
-        return self._control.get(f"/v1/models/{self._model}")
+        return dict(self._control.get(f"/v1/models/{self._model}").json())
 
     def runs(self) -> set[str]:
         """Return the ids of every run so far."""
@@ -87,7 +87,7 @@ class Follower:
         """Return how long a run's training job took; None if it had none or has not ended."""
         if not run.get("job"):
             return None
-        job = self._control.get(f"/v1/jobs/{run['job']}")
+        job = self._control.get(f"/v1/jobs/{run['job']}").json()
         return _between(job.get("started_at"), job.get("completed_at"))
 
     def _watch(self, run_id: str, name: str, deadline: float) -> None:
@@ -100,12 +100,12 @@ class Follower:
                 if step.get("ended_at") or run["state"] in SETTLED:
                     break
                 if name == "train" and run.get("job"):
-                    job = self._control.get(f"/v1/jobs/{run['job']}")
+                    job = self._control.get(f"/v1/jobs/{run['job']}").json()
                     phase.show(job.get("progress") or 0.0, f"attempt {job.get('attempt')}")
                 self._pause()
 
     def _run(self, run_id: str) -> dict[str, Any]:
-        return self._control.get(f"/v1/runs/{run_id}")
+        return dict(self._control.get(f"/v1/runs/{run_id}").json())
 
     def _pause(self) -> None:
         self._check()

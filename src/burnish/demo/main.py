@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 from rich.console import Console
 
+from burnish.client.api import ApiProblem, Unreachable
 from burnish.demo import solar
 from burnish.demo.album import Album, DemoError
 from burnish.demo.platform import Platform
@@ -24,6 +25,7 @@ from burnish.demo.screen import Screen
 from burnish.demo.story import Story
 
 ALBUMS: Final[Mapping[str, Callable[[], Album]]] = {"solar": solar.album}
+TROUBLE: Final = (DemoError, ApiProblem, Unreachable)
 INTERRUPTED: Final = 130  # the exit code of a program that Ctrl-C ended
 
 
@@ -37,7 +39,7 @@ def run(*, model: str = "solar", json_path: Path | None = None, keep: Path | Non
     try:
         with _directory(keep) as data, _terminable():
             result = _tell(_album(model), data, console)
-    except DemoError as error:
+    except TROUBLE as error:
         console.print(f"[red]✗[/] {error}", highlight=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
@@ -68,10 +70,10 @@ def _tell(album: Album, data: Path, console: Console) -> Result:
             story = Story(album, platform, screen, clock=_now, random=Random(0))  # noqa: S311
             try:
                 story.tell()
+                result = story.result(time.monotonic() - began)
             finally:
                 story.close()
-            result = story.result(time.monotonic() - began)
-        except DemoError:
+        except TROUBLE:
             screen.console.print(
                 platform.tails(), style="dim", markup=False, highlight=False, soft_wrap=True
             )

@@ -9,13 +9,14 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Final, Self
 
 from burnish import config
+from burnish.client.api import ApiClient, ApiProblem, Unreachable
+from burnish.client.http import Retry
 from burnish.demo.album import DemoError
-from burnish.demo.link import Link
 
 ROLES: Final = ("control", "ingest", "worker", "serve")
 QUICK: Final = {"ingest.seal_seconds": "1", "worker.poll_seconds": "0.2"}
@@ -76,22 +77,23 @@ class Platform:
         deadline = time.monotonic() + READY_S
         urls = (self.settings.control.url, self.settings.ingest.url)
         for url in urls:
-            self._wait(Link(url), "/readyz", deadline, "The platform was not ready")
+            self._wait(ApiClient(url), "/readyz", deadline, "The platform was not ready")
         self.token = (self.data / "admin.token").read_text().strip()
-        self._wait(self.control(), f"/v1/models/{model}", deadline, "It imported no policy")
+        control = ApiClient(self.settings.control.url, self.token)
+        self._wait(control, f"/v1/models/{model}", deadline, "It imported no policy")
 
     def check(self) -> None:
         """Raise DemoError if the platform has ended on its own."""
         if self._process is not None and self._process.poll() is not None:
             raise DemoError(f"The platform ended with exit code {self._process.returncode}.")
 
-    def control(self) -> Link:
+    def control(self) -> ApiClient:
         """Return a new connection to the control plane."""
-        return Link(self.settings.control.url, self.token)
+        return ApiClient(self.settings.control.url, self.token, retry=Retry())
 
-    def ingest(self) -> Link:
+    def ingest(self) -> ApiClient:
         """Return a new connection to the feedback front."""
-        return Link(self.settings.ingest.url, self.token)
+        return ApiClient(self.settings.ingest.url, self.token, retry=Retry())
 
     @property
     def serve_url(self) -> str:
@@ -104,13 +106,15 @@ class Platform:
         logs = [*sorted(self._log.parent.glob("*.log")), *jobs[-1:]]
         return "\n".join(_tail(path, self.data) for path in logs)
 
-    def _wait(self, link: Link, path: str, deadline: float, failure: str) -> None:
-        while not link.answers(path):
-            self.check()
-            if time.monotonic() > deadline:
-                raise DemoError(f"{failure} within {READY_S:.0f} s ({path}).")
-            time.sleep(0.1)
-        link.close()
+    def _wait(self, client: ApiClient, path: str, deadline: float, failure: str) -> None:
+        with closing(client):
+            while time.monotonic() < deadline:
+                with suppress(ApiProblem, Unreachable):
+                    client.get(path)
+                    return
+                self.check()
+                time.sleep(0.1)
+        raise DemoError(f"{failure} within {READY_S:.0f} s ({path}).")
 
 
 def _free_ports() -> dict[str, int]:

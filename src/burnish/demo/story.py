@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from burnish.client.retrying import Http
+from burnish.client.http import Http
 from burnish.demo.album import Album, DemoError, Photo
 from burnish.demo.answers import Answer
 from burnish.demo.chronicle import ANSWER_S, Chronicle, failure
@@ -108,9 +108,11 @@ class Story:
         at = self._clock()
 
         def store(photo: Photo) -> dict[str, Any]:
-            stored = self._control.post("/v1/payloads", photo.read(), content_type="image/png")
+            stored = self._control.post(
+                "/v1/payloads", photo.read(), content_type="image/png", idempotent=True
+            )
             phase.advance()
-            return label(photo, stored["uri"], self._album.model, source=source, at=at)
+            return label(photo, stored.json()["uri"], self._album.model, source=source, at=at)
 
         with (
             self._screen.phase("uploading", total=len(photos)) as phase,
@@ -161,7 +163,7 @@ class Story:
             phase.note = f"{len(fresh.confirmations)} right answers"
             for verdict in fresh.confirmations:
                 line = record(verdict, self._album.model, source=source, at=at)
-                self._ingest.post("/v1/feedback", line)
+                self._ingest.post("/v1/feedback", line, idempotent=True)
                 phase.advance()
         with self._screen.phase("correcting") as phase:
             phase.note = f"{len(fresh.corrections)} wrong answers"
@@ -176,8 +178,10 @@ class Story:
         """Send records as one batch; return when they were accepted. Raises DemoError if not."""
         if lines:
             body = b"\n".join(msgspec.json.encode(line) for line in lines)
-            reply = self._ingest.post("/v1/feedback/batch", body, content_type=BATCH)
-            refused = [result for result in reply["results"] if result["status"] >= REFUSED]
+            reply = self._ingest.post(
+                "/v1/feedback/batch", body, content_type=BATCH, idempotent=True
+            )
+            refused = [result for result in reply.json()["results"] if result["status"] >= REFUSED]
             if refused:
                 raise DemoError(f"{len(refused)} records were refused, the first: {refused[0]}")
         return time.monotonic()

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from burnish.client.retrying import ONCE, Http, Response, Unreachable
+from burnish.client.http import ApiProblem, Http, Unreachable
 from burnish.demo.album import DemoError, Photo
 from burnish.demo.answers import NO_ANSWER, Answer
 
@@ -30,18 +30,20 @@ def predict(http: Http, serve: str, model: str, photo: Photo, data: bytes) -> An
     """Ask for one prediction, once, and record whatever comes of it."""
     url = f"{serve}/v1/models/{model}/predict"
     started = time.monotonic()
+    said = b""
     try:
-        reply = http.request(
-            "POST", url, body=data, headers={"Content-Type": "image/png"}, retry=ONCE
-        )
+        reply = http.request("POST", url, data, {"Content-Type": "image/png"}, idempotent=True)
+        status, said = reply.status, reply.body
+    except ApiProblem as problem:
+        status = problem.status
     except Unreachable:
-        reply = Response(NO_ANSWER, {}, b"")
+        status = NO_ANSWER
     latency = time.monotonic() - started
-    bare = Answer(photo=photo.name, started=started, latency_s=latency, status=reply.status)
+    bare = Answer(photo=photo.name, started=started, latency_s=latency, status=status)
     if bare.failed:
         return bare
     try:
-        body = msgspec.json.decode(reply.body, type=_Body)
+        body = msgspec.json.decode(said, type=_Body)
     except msgspec.MsgspecError:  # a success that says nothing is a failure too
         return msgspec.structs.replace(bare, status=NO_ANSWER)
     return msgspec.structs.replace(bare, **msgspec.structs.asdict(body))

@@ -48,6 +48,24 @@ class Paired(Struct, frozen=True, kw_only=True):
     p_better: float
 
 
+class Performance(Struct, frozen=True, kw_only=True):
+    """What a candidate cost while it answered single photos in a sandbox; zeros if it failed."""
+
+    requests: int = 0  # answered, one at a time
+    mean_ms: float = 0.0
+    low_ms: float = 0.0  # 95 % interval of the mean
+    high_ms: float = 0.0
+    p50_ms: float = 0.0
+    p95_ms: float = 0.0
+    p99_ms: float = 0.0
+    throughput: float = 0.0  # requests a second, with `callers` of them at a time; 0: not measured
+    callers: int = 0
+    memory_mb: float = 0.0  # peak resident memory of the process, the runtime with it
+    load_seconds: float = 0.0
+    network: bool = True  # whether the sandbox could reach one; root alone can take it away
+    failure: str | None = None  # why there are no figures
+
+
 class Evaluation(Struct, frozen=True, kw_only=True):
     """The report on one candidate."""
 
@@ -64,6 +82,7 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     newly_right: tuple[str, ...]  # subjects
     newly_wrong: tuple[str, ...]
     created_at: datetime
+    performance: Performance | None = None  # None: no gate asked for it
 
 
 class Example(Struct, frozen=True, kw_only=True):

@@ -1,13 +1,14 @@
 """What the use cases on evaluations need."""
 
 from collections.abc import Callable
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from burnish.evaluation.model import Evaluation
+from burnish.evaluation.model import Evaluation, Performance
 from burnish.kernel.ids import RunId
 from burnish.kernel.unit import Unit
 
@@ -20,6 +21,38 @@ class Labelled(Struct, frozen=True, kw_only=True):
     subject: str
     label: str
     payload_sha256: str
+
+
+class Trial(Protocol):
+    """A candidate in a process of its own: loading already, to be measured when all is quiet."""
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the process, if it has not ended."""
+        ...
+
+    def measure(self, *, crowd: bool) -> Performance:
+        """Let it answer, and return what that took; a candidate that cannot is a `failure`.
+
+        Only with `crowd` is it asked by several at a time, which is what throughput is.
+        """
+        ...
+
+
+class Sandbox(Protocol):
+    """Where a candidate may do no harm."""
+
+    def open(self, artifact: bytes, photos: NDArray[np.uint8]) -> Trial:
+        """Start to load an artifact, which will be asked about these photos [n, 224, 224, 3]."""
+        ...
 
 
 class EvaluationStore(Protocol):

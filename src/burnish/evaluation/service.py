@@ -1,15 +1,17 @@
 """Use cases on evaluations: both models answer the same questions; the report is kept."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 import msgspec
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
-from burnish.evaluation import evidence, gates
+from burnish.evaluation import evidence, gates, performance
 from burnish.evaluation.model import Evaluation, Example, overall, sentence
-from burnish.evaluation.ports import Decode, EvaluationUnit, Labelled
+from burnish.evaluation.ports import Decode, EvaluationUnit, Labelled, Sandbox, Trial
 from burnish.kernel.audit import SYSTEM
 from burnish.kernel.clock import Clock
 from burnish.kernel.digest import canonical, digest, hexadecimal
@@ -20,6 +22,7 @@ from burnish.kernel.objects import Objects, payload_key
 from burnish.kernel.policy import ModelPolicy
 
 BATCH: Final = 8  # photos; larger ones gain nothing on a CPU and keep serving waiting
+CAPTURED: Final = 16  # photos that the sandboxed candidate is asked about, over and over
 
 
 class EmptyHoldout(InvalidInput):
@@ -40,11 +43,19 @@ class Judge:
     """Judges candidates; what a model answered once on a holdout is not asked again."""
 
     def __init__(
-        self, *, objects: Objects, engine: Engine, decode: Decode, clock: Clock, ids: Ids
+        self,
+        *,
+        objects: Objects,
+        engine: Engine,
+        decode: Decode,
+        sandbox: Sandbox,
+        clock: Clock,
+        ids: Ids,
     ) -> None:
         self._objects = objects
         self._engine = engine
         self._decode = decode
+        self._sandbox = sandbox
         self._clock = clock
         self._ids = ids
 
@@ -70,13 +81,19 @@ class Judge:
                 "chosen by uncertainty, or name dataset.holdout_source in its policy.",
                 model=policy.name,
             )
-        said = self._answers(candidate, holdout)
-        said_before = self._answers(champion, holdout) if champion else [None] * len(holdout)
+        with self._trial(policy, candidate, holdout) as trial:
+            # It loads beside the accuracy half, and is timed after it: neither falsifies the other.
+            said = self._answers(candidate, holdout)
+            said_before = self._answers(champion, holdout) if champion else [None] * len(holdout)
+            crowd = policy.gates.throughput > 0
+            measured = trial.measure(crowd=crowd) if trial else None
         examples = [
             Example(subject=row.subject, truth=row.label, candidate=now, champion=before)
             for row, now, before in zip(holdout, said, said_before, strict=True)
         ]
         verdicts = gates.judge(policy.gates, examples, validation=validation)
+        if measured is not None:
+            verdicts += performance.judge(policy.gates, measured)
         report = Evaluation(
             id=self._ids(),
             run=run,
@@ -91,9 +108,23 @@ class Judge:
             newly_right=evidence.newly_right(examples) if champion else (),
             newly_wrong=evidence.newly_wrong(examples) if champion else (),
             created_at=self._clock(),
+            performance=measured,
         )
         self._objects.put(f"evaluations/{report.id}.json", msgspec.json.encode(report))
         return _store(unit, report)
+
+    def _trial(
+        self, policy: ModelPolicy, candidate: Artifact, holdout: Sequence[Labelled]
+    ) -> AbstractContextManager[Trial | None]:
+        if not performance.asked(policy.gates):
+            return nullcontext()
+        photos = self._photos(holdout[:CAPTURED])
+        return self._sandbox.open(self._objects.get(candidate.key), photos)
+
+    def _photos(self, rows: Sequence[Labelled]) -> NDArray[np.uint8]:
+        return np.stack(
+            [self._decode(self._objects.get(payload_key(row.payload_sha256))) for row in rows]
+        )
 
     def _answers(self, artifact: Artifact, rows: Sequence[Labelled]) -> list[str]:
         questions = digest(canonical([row.payload_sha256 for row in rows]))
@@ -104,11 +135,8 @@ class Judge:
         try:
             answers: list[str] = []
             for start in range(0, len(rows), BATCH):
-                photos = [
-                    self._decode(self._objects.get(payload_key(row.payload_sha256)))
-                    for row in rows[start : start + BATCH]
-                ]
-                best = model.predict(np.stack(photos)).argmax(axis=1)
+                photos = self._photos(rows[start : start + BATCH])
+                best = model.predict(photos).argmax(axis=1)
                 answers += [model.labels[int(index)] for index in best]
         finally:
             model.close()

@@ -1,7 +1,6 @@
 """What the feedback room needs from the world."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from typing import Protocol
 
 from burnish.feedback.model import (
@@ -15,6 +14,7 @@ from burnish.feedback.model import (
 )
 from burnish.feedback.verdict import Offsets, Verdict
 from burnish.kernel.errors import BurnishError
+from burnish.kernel.unit import Unit
 
 Receipts = Sequence[Receipt] | BurnishError
 Kept = BurnishError | None
@@ -160,14 +160,10 @@ class FeedbackStore(Protocol):
         ...
 
 
-class FeedbackUnit(Protocol):
-    """One transaction."""
+class FeedbackUnit(Unit, Protocol):
+    """One transaction over the projection."""
 
     @property
     def feedback(self) -> FeedbackStore:
         """The projection, inside this transaction."""
         ...
-
-
-# Opens a transaction; leaving the block commits it, leaving by an error undoes it.
-FeedbackUnits = Callable[[], AbstractContextManager[FeedbackUnit]]

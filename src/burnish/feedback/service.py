@@ -1,10 +1,10 @@
 """The projection: follows the raw log into a table that triggers and pages can query."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from burnish.feedback.model import RawRecord
-from burnish.feedback.ports import FeedbackUnits, Parse, RawLog
+from burnish.feedback.ports import FeedbackUnit, Parse, RawLog
 from burnish.feedback.verdict import Verdict, verdict_of
 from burnish.kernel.errors import InvalidInput, Stale, Unavailable
 
@@ -17,7 +17,7 @@ class RawLogGap(Unavailable):
     code = "raw_log.gap"
 
 
-def project(raw_log: RawLog, units: FeedbackUnits, parse: Parse) -> list[str]:
+def project(raw_log: RawLog, units: Callable[[], FeedbackUnit], parse: Parse) -> list[str]:
     """Project what the raw log holds beyond the projected offsets; return models with news.
 
     Safe to run anywhere at any time, also twice at once: a batch and the offset after it are one
@@ -36,6 +36,7 @@ def project(raw_log: RawLog, units: FeedbackUnits, parse: Parse) -> list[str]:
                 with units() as unit:
                     unit.feedback.advance(shard, expected=first, to=first + len(batch))
                     fresh = unit.feedback.add(verdicts)
+                    unit.commit()
             except Stale:  # another process projects this shard just now and has the news
                 break
             news |= fresh

@@ -1,6 +1,6 @@
 """The data plane behind every protocol: lease, predict, sign, note."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -11,7 +11,7 @@ from burnish.inference.errors import NotFinite
 from burnish.inference.metrics import InferenceMetrics
 from burnish.inference.recent import RecentRing
 from burnish.kernel.clock import Clock
-from burnish.kernel.digest import digest
+from burnish.kernel.digest import digest, hexadecimal
 from burnish.kernel.ids import Ids
 from burnish.serving.model import VersionUnknown
 from burnish.serving.ports import PredictionLog
@@ -47,13 +47,16 @@ class DataPlane:
         router: Router,
         predictions: PredictionLog,
         *,
+        captured: Callable[[str], float],
         recent: RecentRing,
         metrics: InferenceMetrics,
         clock: Clock,
         ids: Ids,
     ) -> None:
+        """Take the parts; `captured` tells which share of a model's inputs is to be kept."""
         self.router = router
         self._predictions = predictions
+        self._captured = captured
         self._recent = recent
         self._metrics = metrics
         self._clock = clock
@@ -111,11 +114,24 @@ class DataPlane:
                 at=self._clock(),
                 payload_sha256=verdict.payload_sha256,
             ),
-            payload,
+            payload if self._captures(verdict.payload_sha256, slot.model) else None,
         )
         if not kept:
             self._metrics.prediction_dropped()
         return verdict
+
+    def _captures(self, sha256: str | None, model: str) -> bool:
+        """Draw by the input itself: every replica keeps the same ones, and whole."""
+        return sha256 is not None and _share(sha256) < self._captured(model)
+
+
+def _share(sha256: str) -> float:
+    """Return where in [0, 1) an input lies.
+
+    >>> _share("sha256:80000000" + 56 * "0")
+    0.5
+    """
+    return int(hexadecimal(sha256)[:8], 16) / 2**32
 
 
 def check_version(slot: Slot, version: str | None) -> None:

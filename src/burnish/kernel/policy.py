@@ -83,12 +83,15 @@ class TrainPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class GatesPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a candidate must reach; 0 switches a floor off."""
+    """What a candidate must reach; 0 switches a gate off."""
 
     validation: float = 0.90
     holdout: float = 0.88
     per_class: float = 0.90
     p_better: float = 0.90
+    latency_ms: float = 200  # mean of single requests, at most
+    memory_mb: float = 2000  # peak of the process that answers, at most
+    throughput: float = 50  # requests a second, at least
 
 
 class ReleasePolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -187,6 +190,9 @@ def _check(policy: ModelPolicy) -> None:
         "dataset.holdout": policy.dataset.holdout,
         "train.max_retries": policy.train.max_retries,
         "monitor.min_outcomes": policy.monitor.min_outcomes,
+        "gates.latency_ms": policy.gates.latency_ms,
+        "gates.memory_mb": policy.gates.memory_mb,
+        "gates.throughput": policy.gates.throughput,
     }
     for name, share in shares.items():
         if not 0 <= share <= 1:

@@ -34,6 +34,7 @@ class RunEvent(StrEnum):
     """What can happen to a run."""
 
     COLLECT = "collect"
+    REUSE = "reuse"  # the steps up to the report were done by an earlier run
     PREPARE = "prepare"
     TRAIN = "train"
     EVALUATE = "evaluate"
@@ -55,7 +56,11 @@ _STOP: Final = {
 }
 
 TRANSITIONS: Final[Mapping[RunState, Mapping[RunEvent, RunState]]] = {
-    RunState.WAITING: {RunEvent.COLLECT: RunState.COLLECTING, **_STOP},
+    RunState.WAITING: {
+        RunEvent.COLLECT: RunState.COLLECTING,
+        RunEvent.REUSE: RunState.READY_FOR_RELEASE,
+        **_STOP,
+    },
     RunState.COLLECTING: {RunEvent.PREPARE: RunState.PREPARING, **_STOP},
     RunState.PREPARING: {RunEvent.TRAIN: RunState.TRAINING, **_STOP},
     RunState.TRAINING: {RunEvent.EVALUATE: RunState.EVALUATING, **_STOP},
@@ -90,6 +95,8 @@ TRANSITIONS: Final[Mapping[RunState, Mapping[RunEvent, RunState]]] = {
 }
 
 ENDS: Final = ends(TRANSITIONS)
+
+OVERRIDE: Final = "override"  # the rule of a run that an operator sends to release himself
 
 
 class Cause(Struct, frozen=True, kw_only=True):

@@ -70,7 +70,7 @@ def approve(
 ) -> Run:
     """Let a candidate that passed its gates into production. Raises Stale, IllegalTransition."""
     with unit:
-        run = _expected(unit, id_, expected)
+        run = at_revision(unit, id_, expected)
         run = move(unit, run, RunEvent.RELEASE, now=now, actor=actor, reason=reason)
         unit.starter.begin(RELEASE_HALF.name, run.id)
         unit.commit()
@@ -82,7 +82,7 @@ def reject(
 ) -> Run:
     """Turn a candidate down. Raises Stale, IllegalTransition."""
     with unit:
-        run = _expected(unit, id_, expected)
+        run = at_revision(unit, id_, expected)
         run = move(unit, run, RunEvent.REJECT, now=now, actor=actor, reason=reason)
         unit.commit()
     return run
@@ -93,7 +93,7 @@ def cancel(
 ) -> Run:
     """End a run that has not begun to release, and its training job. Raises as `approve`."""
     with unit:
-        run = _expected(unit, id_, expected)
+        run = at_revision(unit, id_, expected)
         run = move(unit, run, RunEvent.CANCEL, now=now, actor=actor, reason=reason)
         unit.commit()
     stop_training(unit, run, actor=actor, reason=reason, now=now)
@@ -157,7 +157,8 @@ def fail(unit: RunUnit, id_: RunId, step: str, failure: RunFailure, *, now: date
     return run
 
 
-def _expected(unit: RunUnit, id_: RunId, expected: int) -> Run:
+def at_revision(unit: RunUnit, id_: RunId, expected: int) -> Run:
+    """Return a run as the caller saw it. Raises Stale if it has changed since."""
     run = unit.runs.get(id_)
     if run.revision != expected:
         raise Stale(

@@ -1,45 +1,50 @@
 """What replicas are told: per model, which release to serve, which to load ahead, which to keep."""
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from burnish.releases.model import NothingToRollBackTo, Release, ReleaseState, predecessor
 from burnish.releases.ports import ReleaseUnit
 
 
-class ArtifactPlace(Struct, frozen=True, kw_only=True):
-    """Where the bytes of a model lie, and what they must hash to."""
+class ArtifactRef(Struct, frozen=True, kw_only=True):
+    """Where the bytes of a model version are, and what they must be."""
 
     key: str
-    sha256: str
+    sha256: str  # "sha256:<hex>"
     bytes: int
 
 
 class Assigned(Struct, frozen=True, kw_only=True):
-    """One release, as a replica needs to know it."""
+    """A release that a replica is to hold; one with a generation has been promoted."""
 
     release: str
-    generation: int | None  # None for one that was never promoted
     model_version: str
-    artifact: ArtifactPlace
+    artifact: ArtifactRef
+    generation: int | None = None
 
 
 class ModelAssignment(Struct, frozen=True, kw_only=True):
-    """What a replica does for one model."""
+    """What a replica is to do for one model."""
 
     kind: str
     labels: tuple[str, ...]
-    active: Assigned | None  # to be served
-    next: Assigned | None  # to be loaded and warmed, not served
-    previous: Assigned | None  # to be kept warm for a rollback
+    active: Assigned | None = None  # serve this
+    next: Assigned | None = None  # load and warm this; do not serve it
+    previous: Assigned | None = None  # keep this warm for a rollback
+    capture: float = 1.0  # share of the inputs to keep
+
+    def wanted(self) -> tuple[Assigned, ...]:
+        """Return the releases to hold in memory, the most urgent first."""
+        return tuple(a for a in (self.active, self.next, self.previous) if a is not None)
 
 
-class Assignments(Struct, frozen=True, kw_only=True):
-    """What a replica does."""
+class Assignment(Struct, frozen=True, kw_only=True):
+    """What a replica is to do, per model; the body of `GET /v1/serving`."""
 
-    models: dict[str, ModelAssignment]
+    models: dict[str, ModelAssignment] = field(default_factory=dict)
 
 
-def assignments(unit: ReleaseUnit) -> Assignments:
+def assignment(unit: ReleaseUnit) -> Assignment:
     """Return what every replica is to serve, inside the caller's transaction."""
     result = {}
     for model in unit.models.list():
@@ -54,8 +59,9 @@ def assignments(unit: ReleaseUnit) -> Assignments:
             active=_assigned(unit, _first(history, ReleaseState.ACTIVE)),
             next=_assigned(unit, _first(history, ReleaseState.READY)),
             previous=_assigned(unit, previous),
+            capture=model.policy.capture.sample,
         )
-    return Assignments(models=result)
+    return Assignment(models=result)
 
 
 def _first(history: list[Release], state: ReleaseState) -> Release | None:
@@ -70,7 +76,7 @@ def _assigned(unit: ReleaseUnit, release: Release | None) -> Assigned | None:
         release=release.id,
         generation=release.generation,
         model_version=release.model_version,
-        artifact=ArtifactPlace(
+        artifact=ArtifactRef(
             key=version.artifact_key,
             sha256=version.artifact_sha256,
             bytes=version.artifact_bytes,

@@ -49,6 +49,13 @@ class ReleaseEvent(StrEnum):
     SUPERSEDE = "supersede"
 
 
+class RollbackCause(StrEnum):
+    """Who found that a release must go."""
+
+    OPERATOR = "operator"
+    LIVE_ACCURACY = "live_accuracy"
+
+
 _LEAVE: Final = {
     ReleaseEvent.REJECT: ReleaseState.REJECTED,
     ReleaseEvent.FAIL: ReleaseState.FAILED,

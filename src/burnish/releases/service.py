@@ -10,6 +10,7 @@ from burnish.releases.model import (
     Release,
     ReleaseEvent,
     ReleaseState,
+    RollbackCause,
     next_version,
     predecessor,
 )
@@ -83,25 +84,27 @@ def promote(
     Raises StaleGeneration if another promotion or rollback came first.
     """
     with unit:
-        target = unit.releases.get(release)
-        before = unit.releases.active(target.model)
-        active = unit.releases.activate(
-            target.model, target.id, leave=ReleaseEvent.RETIRE, expected=expected
-        )
-        _leave_trace(
+        return _activate(
             unit,
+            unit.releases.get(release),
+            leave=ReleaseEvent.RETIRE,
+            expected=expected,
             action="release.promoted",
             event="ModelDeployed",
-            before=before,
-            active=active,
             actor=actor,
             reason=reason,
         )
-        unit.commit()
-    return active
 
 
-def rollback(unit: ReleaseUnit, model: str, *, expected: int, actor: Actor, reason: str) -> Release:
+def rollback(
+    unit: ReleaseUnit,
+    model: str,
+    *,
+    expected: int,
+    actor: Actor,
+    reason: str,
+    cause: RollbackCause = RollbackCause.OPERATOR,
+) -> Release:
     """Make the previous release active again, or raise and change nothing.
 
     The release rolled back from is withdrawn: it never serves again.
@@ -109,22 +112,17 @@ def rollback(unit: ReleaseUnit, model: str, *, expected: int, actor: Actor, reas
     """
     with unit:
         unit.models.get(model)
-        target = predecessor(unit.releases.history(model))
-        before = unit.releases.active(model)
-        active = unit.releases.activate(
-            model, target.id, leave=ReleaseEvent.WITHDRAW, expected=expected
-        )
-        _leave_trace(
+        return _activate(
             unit,
+            predecessor(unit.releases.history(model)),
+            leave=ReleaseEvent.WITHDRAW,
+            expected=expected,
             action="release.rolled_back",
             event="ModelRolledBack",
-            before=before,
-            active=active,
             actor=actor,
             reason=reason,
+            cause=cause.value,
         )
-        unit.commit()
-    return active
 
 
 def abandon(
@@ -147,36 +145,33 @@ def abandon(
     return ended
 
 
-def _leave_trace(
+def _activate(
     unit: ReleaseUnit,
+    target: Release,
     *,
+    leave: ReleaseEvent,
+    expected: int,
     action: str,
     event: str,
-    before: Release | None,
-    active: Release,
     actor: Actor,
     reason: str,
-) -> None:
-    def named(release: Release | None) -> dict[str, Any] | None:
-        if release is None:
-            return None
-        return {
-            "release": release.id,
-            "model_version": release.model_version,
-            "generation": release.generation,
-        }
+    **more: str,
+) -> Release:
+    """Move the pointer that serving follows, leave the trace, and commit."""
+    model = target.model
+    before = unit.releases.active(model)
+    active = unit.releases.activate(model, target.id, leave=leave, expected=expected)
+    was, now = (_named(before) if before else None), _named(active)
+    unit.audit.record(actor, action, f"model:{model}", before=was, after=now, reason=reason)
+    facts = {"from": was, "to": now, "actor": actor.name, "reason": reason, **more}
+    unit.outbox.publish(event, model, active.id, facts)
+    unit.commit()
+    return active
 
-    unit.audit.record(
-        actor,
-        action,
-        f"model:{active.model}",
-        before=named(before),
-        after=named(active),
-        reason=reason,
-    )
-    unit.outbox.publish(
-        event,
-        active.model,
-        active.id,
-        {"from": named(before), "to": named(active), "actor": actor.name, "reason": reason},
-    )
+
+def _named(release: Release) -> dict[str, Any]:
+    return {
+        "release": release.id,
+        "model_version": release.model_version,
+        "generation": release.generation,
+    }

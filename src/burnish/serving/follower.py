@@ -15,11 +15,9 @@ from typing import Final
 import msgspec
 
 from burnish.kernel.inference import LoadedModel
+from burnish.releases.assignment import Assigned, Assignment, ModelAssignment
 from burnish.serving.model import (
     SWAPS_REPORTED,
-    Assigned,
-    Assignment,
-    ModelAssignment,
     ModelReport,
     Order,
     ReplicaReport,
@@ -186,6 +184,11 @@ class Follower:
                 url=self._url,
                 models={name: _report(known) for name, known in self._models.items()},
             )
+
+    def captured(self, model: str) -> float:
+        """Return the share of a model's inputs that is to be kept."""
+        known = self._models.get(model)
+        return known.assignment.capture if known is not None else 1.0
 
     def unready(self) -> list[str]:
         """Return why this replica should not get requests yet; nothing if it should."""

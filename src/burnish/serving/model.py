@@ -1,4 +1,4 @@
-"""The documents between control plane and replica, and the errors of serving.
+"""What a replica does and reports, and the errors of serving.
 
 BurnishError
 ├── NotFound
@@ -13,6 +13,7 @@ BurnishError
 from msgspec import Struct, field
 
 from burnish.kernel.errors import NotFound, Stale, Unavailable
+from burnish.releases.assignment import Assigned
 
 SWAPS_REPORTED = 10  # newest swaps of a model that a report carries
 
@@ -39,43 +40,6 @@ class OldGeneration(Stale):
     """Generations only grow: this one is not newer than what serves."""
 
     code = "serving.old_generation"
-
-
-class ArtifactRef(Struct, frozen=True, kw_only=True):
-    """Where the bytes of a model version are, and what they must be."""
-
-    key: str
-    sha256: str  # "sha256:<hex>"
-    bytes: int
-
-
-class Assigned(Struct, frozen=True, kw_only=True):
-    """A release that a replica is to hold; one with a generation has been promoted."""
-
-    release: str
-    model_version: str
-    artifact: ArtifactRef
-    generation: int | None = None
-
-
-class ModelAssignment(Struct, frozen=True, kw_only=True):
-    """What a replica is to do for one model."""
-
-    kind: str
-    labels: tuple[str, ...]
-    active: Assigned | None = None  # serve this
-    next: Assigned | None = None  # load and warm this; do not serve it
-    previous: Assigned | None = None  # keep this warm for a rollback
-
-    def wanted(self) -> tuple[Assigned, ...]:
-        """Return the releases to hold in memory, the most urgent first."""
-        return tuple(a for a in (self.active, self.next, self.previous) if a is not None)
-
-
-class Assignment(Struct, frozen=True, kw_only=True):
-    """What a replica is to do, per model; the body of `GET /v1/serving`."""
-
-    models: dict[str, ModelAssignment] = field(default_factory=dict)
 
 
 class Order(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.feedback.prediction import Prediction
-from burnish.serving.model import ArtifactRef, Swap
+from burnish.releases.assignment import ArtifactRef
+from burnish.serving.model import Swap
 
 
 class Artifacts(Protocol):

@@ -10,8 +10,6 @@ from msgspec import Struct, field
 from burnish.kernel.ids import JobId, RunId
 from burnish.kernel.machine import advance
 
-TOKEN_LIFETIME: Final = timedelta(hours=6)
-
 
 class JobState(StrEnum):
     """Where a job is in its life."""

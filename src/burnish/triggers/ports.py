@@ -1,7 +1,5 @@
 """What triggers need of the world: corrections to count, decisions to keep, runs to start."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
@@ -11,6 +9,7 @@ from burnish.feedback.verdict import Offsets
 from burnish.kernel.audit import Actor
 from burnish.kernel.ids import RunId
 from burnish.kernel.policy import ModelPolicy
+from burnish.kernel.unit import Unit
 from burnish.triggers.model import Decision, DecisionEntry
 
 
@@ -56,8 +55,8 @@ class RunStarter(Protocol):
         ...
 
 
-class TriggerUnit(Protocol):
-    """One transaction."""
+class TriggerUnit(Unit, Protocol):
+    """One transaction over decisions and the runs that they start."""
 
     @property
     def feedback(self) -> FeedbackStore:
@@ -78,7 +77,3 @@ class TriggerUnit(Protocol):
     def run_starter(self) -> RunStarter:
         """Where a firing decision becomes a run."""
         ...
-
-
-# Opens a transaction; leaving the block commits it, leaving by an error undoes it.
-TriggerUnits = Callable[[], AbstractContextManager[TriggerUnit]]

@@ -8,11 +8,11 @@ from burnish.feedback.verdict import Offsets
 from burnish.kernel.audit import SYSTEM, Actor
 from burnish.kernel.policy import ModelPolicy
 from burnish.triggers.model import DecisionEntry, decide
-from burnish.triggers.ports import TriggerUnit, TriggerUnits
+from burnish.triggers.ports import TriggerUnit
 
 
 def consider(
-    units: TriggerUnits,
+    unit: TriggerUnit,
     policy: ModelPolicy,
     *,
     now: datetime,
@@ -26,17 +26,16 @@ def consider(
     that repeats the one before it, number for number, is not stored again; that one is returned.
 
     Args:
-        units: opens the transaction that holds the decision, the run and their traces.
+        unit: the transaction that is to hold the decision, the run and their traces.
         policy: the model's.
         now: the present moment.
         operator: why a person asks for a run, if one does.
         actor: who asks.
     """
     model = policy.name
-    with units() as unit:
-        active = unit.run_starter.active(
-            model
-        )  # first: no other decision on the model from here on
+    with unit:
+        # Asked first: from here on, nobody else decides on this model.
+        active = unit.run_starter.active(model)
         last = unit.decisions.last_fired(model)
         offsets = unit.feedback.offsets()
         effective = count_effective(unit, policy, last.offsets if last else {})
@@ -58,7 +57,9 @@ def consider(
         before = unit.decisions.latest(model)
         if before is not None and before.repeats(decision, policy.digest):
             return before
-        return unit.decisions.add(policy, decision, at=now, offsets=offsets, run=run)
+        entry = unit.decisions.add(policy, decision, at=now, offsets=offsets, run=run)
+        unit.commit()
+    return entry
 
 
 def count_effective(unit: TriggerUnit, policy: ModelPolicy, since: Offsets) -> int:

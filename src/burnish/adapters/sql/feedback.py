@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.elements import KeyedColumnElement
 
-from burnish.adapters.sql.rows import columns, inserting, read
+from burnish.adapters.sql.rows import bytewise, columns, inserting, read
 from burnish.adapters.sql.schema import feedback, shards
 from burnish.feedback.verdict import Offsets, Verdict
 from burnish.kernel.errors import Stale
@@ -77,11 +77,8 @@ class FeedbackStore:
         return [read(row, Verdict) for row in rows.mappings()]
 
     def _precedence(self, row: ReadOnlyColumnCollection[str, KeyedColumnElement[Any]]) -> Any:
-        """Return `Verdict.precedence` in SQL; texts compare by their bytes, as they do here."""
-        shard: ColumnElement[str] = row.shard
-        if self._connection.dialect.name == "postgresql":
-            shard = shard.collate("C")
-        return tuple_(row.received_at, shard, row.offset)
+        """Return `Verdict.precedence` in SQL."""
+        return tuple_(row.received_at, bytewise(self._connection, row.shard), row.offset)
 
 
 def _beyond(since: Offsets) -> ColumnElement[bool]:

@@ -3,8 +3,7 @@
 On SQLite a transaction that writes has the whole database to itself from its beginning; there is
 nothing to take. On PostgreSQL it runs at READ COMMITTED and takes, where it reads:
 
-    model   the row of a model: its policy, pointer, releases, versions, datasets, which run starts
-    run     the row of a run
+    model   the row of a model: its policy, pointer, releases, versions, datasets and runs
     job     the row of a training job
     trail   the ends of the audit chain and of the outbox, until the commit
 
@@ -28,9 +27,8 @@ class LockOrderBroken(RuntimeError):
 
 class _Rank(IntEnum):
     MODEL = 1
-    RUN = 2
-    JOB = 3
-    TRAIL = 4
+    JOB = 2
+    TRAIL = 3
 
 
 class Locks:
@@ -42,16 +40,17 @@ class Locks:
         self._needed = connection.dialect.name != "sqlite"
         self._taken: set[tuple[_Rank, str]] = set()
 
-    def model(self, name: str) -> None:
-        """Hold a model, if there is one of this name."""
-        if self._take(_Rank.MODEL, name):
+    def model(self, name: str) -> bool:
+        """Hold a model, if there is one of this name.
+
+        Returns whether it may have waited: what was read of the model before may be of the past.
+        """
+        taken = self._take(_Rank.MODEL, name)
+        if taken:
             self._connection.execute(
                 select(models.c.name).where(models.c.name == name).with_for_update()
             )
-
-    def run(self, id_: str, query: Select[Any]) -> Select[Any]:
-        """Return the query of a run's row so that executing it holds the row."""
-        return query.with_for_update() if self._take(_Rank.RUN, id_) else query
+        return taken
 
     def job(self, id_: str, query: Select[Any]) -> Select[Any]:
         """Return the query of a job's row so that executing it holds the row."""

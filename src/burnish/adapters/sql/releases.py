@@ -92,8 +92,10 @@ class SqlReleases:
 
     def end(self, release: ReleaseId, event: ReleaseEvent, reason: str) -> Release:
         """Take a release that was never promoted out of the race. Raises IllegalTransition."""
-        self._locks.model(self.get(release).model)
-        state = follow(self.get(release), event)
+        found = self.get(release)
+        if self._locks.model(found.model):
+            found = self.get(release)
+        state = follow(found, event)
         self._change(release, state=state, ended_at=self._clock(), reason=reason)
         return self.get(release)
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Table
+from sqlalchemy import ColumnElement, Connection, RowMapping, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 Value = TypeVar("Value")
@@ -20,6 +20,11 @@ def columns(value: msgspec.Struct) -> dict[str, Any]:
     """Return a domain value as columns: plain data, but moments stay moments."""
     plain: dict[str, Any] = msgspec.to_builtins(value, builtin_types=(datetime,))
     return plain
+
+
+def bytewise(connection: Connection, column: ColumnElement[str]) -> ColumnElement[str]:
+    """Return a text to be ordered by its bytes, as Python does, whatever the database's locale."""
+    return column if connection.dialect.name == "sqlite" else column.collate("C")
 
 
 def inserting(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:

@@ -32,11 +32,8 @@ class SqlRuns:
 
     def get(self, run: RunId) -> Run:
         """Return a run. Raises NotFound."""
-        query = self._locks.run(run, select(runs).where(runs.c.id == run))
-        row = self._connection.execute(query).mappings().one_or_none()
-        if row is None:
-            raise NotFound.of("run", run)
-        return read(row, Run)
+        found = self._found(run)
+        return self._found(run) if self._locks.model(found.model) else found
 
     def save(self, run: Run) -> Run:
         """Store a run's new state iff its revision is still the stored one, and add 1 to it."""
@@ -62,7 +59,6 @@ class SqlRuns:
         self._locks.model(model)
         ended = [state.value for state in ENDS]
         query = select(runs).where(runs.c.model == model, runs.c.state.not_in(ended))
-        query = self._locks.run(f"of {model}", query)
         row = self._connection.execute(query).mappings().first()
         return None if row is None else read(row, Run)
 
@@ -85,6 +81,13 @@ class SqlRuns:
             .where(run_steps.c.run == run, run_steps.c.step == step)
             .values(state=state, ended_at=now, detail=detail)
         )
+
+    def _found(self, run: RunId) -> Run:
+        query = select(runs).where(runs.c.id == run)
+        row = self._connection.execute(query).mappings().one_or_none()
+        if row is None:
+            raise NotFound.of("run", run)
+        return read(row, Run)
 
 
 class SqlEvaluations:

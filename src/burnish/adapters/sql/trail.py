@@ -77,7 +77,7 @@ class SqlAudit:
 
 
 class SqlOutbox:
-    """Implements `kernel.events.Outbox` and `EventLog` inside one transaction."""
+    """Implements `kernel.events.Outbox` and `EventLog`, and `Notices`, inside one transaction."""
 
     def __init__(self, connection: Connection, clock: Clock, trace_id: str, locks: Locks) -> None:
         self._connection = connection
@@ -104,6 +104,11 @@ class SqlOutbox:
     def after(self, last_id: int, *, limit: int) -> list[Event]:
         """Return up to `limit` events with greater ids, ascending."""
         query = select(outbox).where(outbox.c.id > last_id).order_by(outbox.c.id).limit(limit)
+        return [read(row, Event) for row in self._connection.execute(query).mappings()]
+
+    def published(self, type_: str, subject: str) -> list[Event]:
+        """Return the events of one type on one subject."""
+        query = select(outbox).where(outbox.c.type == type_, outbox.c.subject == subject)
         return [read(row, Event) for row in self._connection.execute(query).mappings()]
 
     def last_id(self) -> int:

@@ -1,7 +1,6 @@
 """The unit of work: one transaction, with every store of every room on its connection."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from types import TracebackType
 from typing import Protocol, Self
@@ -14,6 +13,7 @@ from burnish.adapters.sql.feedback import FeedbackStore
 from burnish.adapters.sql.jobs import SqlJobs
 from burnish.adapters.sql.locks import Locks
 from burnish.adapters.sql.models import SqlModels
+from burnish.adapters.sql.monitoring import SqlOutcomes
 from burnish.adapters.sql.predictions import SqlPredictions
 from burnish.adapters.sql.releases import SqlReleases, SqlReplicas, SqlVersions
 from burnish.adapters.sql.runs import SqlEvaluations, SqlRuns
@@ -53,7 +53,8 @@ class _Tied:
 class SqlUnit:
     """One transaction; `with` begins it, `commit` makes it durable, leaving without undoes it.
 
-    What a unit that writes has read of a model, a run or a job stays true until it ends (`Locks`).
+    What a unit that writes has read of a model, its runs, or a job stays true until it ends
+    (`Locks`).
     A unit that only reads takes no lock and sees what is committed at each look.
     """
 
@@ -94,7 +95,9 @@ class SqlUnit:
         self.predictions = SqlPredictions(self._engine)
         self.datasets = DatasetStore(connection, locks)
         self.decisions = DecisionStore(connection)
-        self.audit_log, self.events = self.audit, self.outbox
+        self.outcomes = SqlOutcomes(connection)
+        self.audit_log = self.audit
+        self.events = self.notices = self.outbox
         self.starter = self.signals = _Tied(self._messenger, connection)
         self.run_starter = RunStarting(self, clock=self._clock, ids=self._ids)
         return self
@@ -108,13 +111,6 @@ class SqlUnit:
         if error is None and not self._committed:
             self.connection.rollback()
         self._transaction.__exit__(kind, error, trace)
-
-    @contextmanager
-    def saved(self) -> Iterator[Self]:
-        """Open the transaction, and commit it when the block ends without an error."""
-        with self:
-            yield self
-            self.commit()
 
     def commit(self) -> None:
         """Make every change durable when the block ends."""

@@ -78,8 +78,16 @@ class Evaluate:
                 evaluation=report.id,
             )
             if report.verdict is Verdict.FAIL:
-                gates = [g.gate for g in report.gates if g.verdict is Verdict.FAIL]
-                data = {"gates": gates, "report": report.id, "candidate": report.candidate}
+                failed = [gate for gate in report.gates if gate.verdict is Verdict.FAIL]
+                data = {
+                    "gates": [gate.gate for gate in failed],
+                    "values": {gate.gate: gate.value for gate in failed},
+                    "thresholds": {gate.gate: gate.threshold for gate in failed},
+                    "reasons": {gate.gate: gate.reason for gate in failed},
+                    "report": report.id,
+                    "candidate": report.candidate,
+                    "champion": report.champion,
+                }
                 unit.outbox.publish("ModelVerificationFailed", run.model, run.id, data)
             if report.verdict is Verdict.PASS and policy.release.approval is Approval.AUTO:
                 unit.starter.begin(RELEASE_HALF.name, run.id)

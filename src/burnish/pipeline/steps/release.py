@@ -11,7 +11,7 @@ from burnish.kernel.clock import Clock
 from burnish.kernel.errors import BurnishError
 from burnish.kernel.ids import Ids, ReleaseId
 from burnish.pipeline import service as runs
-from burnish.pipeline.model import Run, RunEvent
+from burnish.pipeline.model import OVERRIDE, Run, RunEvent
 from burnish.pipeline.ports import Pause, PipelineUnit
 from burnish.pipeline.saga import Progress
 from burnish.releases import service as releases
@@ -55,7 +55,7 @@ class ReleaseStep:
             if not self._until(lambda: self._is_warm(release)):
                 return Progress.WAIT
             try:
-                release = self._promoted(release)
+                release = self._promoted(run, release)
             except StaleGeneration:
                 return Progress.WAIT
         if release.state is not ReleaseState.ACTIVE:
@@ -93,11 +93,13 @@ class ReleaseStep:
                 unit.commit()
         return release
 
-    def _promoted(self, release: Release) -> Release:
+    def _promoted(self, run: Run, release: Release) -> Release:
         unit = self._units()
         with unit:
             generation = unit.models.get(release.model).generation
         reason = f"version {release.model_version} passed its gates"
+        if run.cause.rule == OVERRIDE:
+            reason = f"version {release.model_version} in spite of its gates: {run.cause.reason}"
         return releases.promote(unit, release.id, expected=generation, actor=SYSTEM, reason=reason)
 
     def _until(self, condition: Callable[[], bool]) -> bool:

@@ -1,0 +1,1 @@
+"""How a release does in production, and the automatic way back."""
