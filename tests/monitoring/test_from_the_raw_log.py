@@ -48,7 +48,7 @@ def release(world: World, version: str, generation: int) -> Release:
 
 
 def unit(world: World) -> SqlUnit:
-    return SqlUnit(world.engine, clock=lambda: world.now, ids=new_id, messenger=world.durable)
+    return SqlUnit(world.engine, clock=lambda: world.now, ids=new_id, messenger=world.messages)
 
 
 def people_judge(world: World, about: About, judged: Release, *, right: int, wrong: int) -> None:
