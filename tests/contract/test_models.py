@@ -27,6 +27,7 @@ def test_a_new_model_is_found_as_it_was_added(unit: Units) -> None:
     with unit(reads_only=True) as stores:
         assert stores.models.get("laundry") == stores.models.find("laundry") == added
         assert stores.models.policy(policy().digest) == policy()
+        assert stores.models.get("laundry").policy.digest == policy().digest
     assert (added.revision, added.generation, added.active_release) == (1, 0, None)
     assert (added.policy, added.policy_digest) == (policy(), policy().digest)
 
@@ -81,7 +82,7 @@ def test_of_policies_applied_at_once_to_one_revision_exactly_one_holds(unit: Uni
     apply_policy(unit(), policy(), expected=None, actor=SYSTEM)
 
     def change(number: int) -> ModelPolicy:
-        wanted = paused(days=number)
+        wanted = paused(days=10 + number)
         return apply_policy(unit(), wanted, expected=1, actor=SYSTEM).policy
 
     changed, errors = at_once(change)

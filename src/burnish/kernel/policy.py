@@ -128,7 +128,9 @@ class ModelPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     @property
     def digest(self) -> str:
         """The policy's version: equal policies, equal digests, however they were written."""
-        return digest(canonical(self))
+        # 7 and 7.0 days are the same: read back, a number has the type of its field.
+        plain = msgspec.convert(msgspec.to_builtins(self), type(self))
+        return digest(canonical(plain))
 
 
 def parse_policy(text: str) -> ModelPolicy:
