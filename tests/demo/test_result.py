@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from burnish.demo.album import Album
+from burnish.demo.album import Album, Pace
 from burnish.demo.answers import ServingSummary
 from burnish.demo.policy import policy
 from burnish.demo.result import Result, Round, Swap
@@ -85,7 +85,9 @@ def test_the_policy_of_the_demo_is_one_that_the_platform_takes() -> None:
     album = Album(
         model="solar",
         title="",
+        opening="",
         labels=("good", "defect"),
+        pace=Pace(arrivals=300, looks=200, more=60, min_corrections=25, p_better=0.9),
         cast=(),
         first=(),
         holdout=(),
@@ -98,4 +100,5 @@ def test_the_policy_of_the_demo_is_one_that_the_platform_takes() -> None:
     assert read.dataset.holdout_source == "solar-holdout"
     assert read.release.approval is Approval.AUTO
     assert (read.gates.validation, read.gates.holdout, read.gates.per_class) == (0, 0, 0)
+    assert (read.trigger.min_corrections, read.gates.p_better) == (25, 0.9)
     assert read.monitor.rollback == 0.65

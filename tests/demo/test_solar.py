@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from burnish.demo import solar
-from burnish.demo.album import Album, Photo
+from burnish.demo.album import Album, Photo, PhotoFile
 
 
 def cells(kind: str, label: str, count: int) -> list[tuple[Photo, str]]:
     names = [f"{kind}-{label or 'unsure'}-{n:04}.png" for n in range(count)]
-    return [(Photo(name=name, label=label, path=Path(name)), kind) for name in names]
+    return [(PhotoFile(name=name, label=label, path=Path(name)), kind) for name in names]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import msgspec
 from rich.console import Console
 
 from burnish.client.api import ApiProblem, Unreachable
-from burnish.demo import solar
+from burnish.demo import laundry, solar
 from burnish.demo.album import Album, DemoError
 from burnish.demo.platform import Platform
 from burnish.demo.policy import policy
@@ -24,7 +24,10 @@ from burnish.demo.result import Result
 from burnish.demo.screen import Screen
 from burnish.demo.story import Story
 
-ALBUMS: Final[Mapping[str, Callable[[], Album]]] = {"solar": solar.album}
+ALBUMS: Final[Mapping[str, Callable[[], Album]]] = {
+    "solar": solar.album,
+    "laundry": laundry.album,
+}
 TROUBLE: Final = (DemoError, ApiProblem, Unreachable)
 INTERRUPTED: Final = 130  # the exit code of a program that Ctrl-C ended
 

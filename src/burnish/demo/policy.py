@@ -6,8 +6,6 @@ import msgspec
 
 from burnish.demo.album import Album
 
-MIN_CORRECTIONS: Final = 25  # few enough that a good model's mistakes in one round still reach it
-
 POLICY: Final = """\
 # The demo's policy. It has no floors and a low rollback line: it starts bad on purpose.
 name = "{model}"
@@ -26,7 +24,7 @@ holdout_source = "{model}-holdout"  # exactly these photos judge every model and
 validation = 0
 holdout = 0
 per_class = 0
-p_better = 0.90
+p_better = {p_better:.2f}
 latency_ms = 1000  # the machine is shared by all roles and the trainer: no tight line holds
 throughput = 0
 
@@ -41,4 +39,9 @@ rollback = 0.65
 def policy(album: Album) -> str:
     """Return the policy file of an album's model."""
     labels = msgspec.json.encode(album.labels).decode()
-    return POLICY.format(model=album.model, labels=labels, corrections=MIN_CORRECTIONS)
+    return POLICY.format(
+        model=album.model,
+        labels=labels,
+        corrections=album.pace.min_corrections,
+        p_better=album.pace.p_better,
+    )

@@ -10,12 +10,13 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from burnish.demo.album import Album, DemoError, Photo
+from burnish.demo.album import Album, DemoError, Pace, Photo, PhotoFile
 
 FIRST: Final = 300  # monocrystalline photos of the first model
 HOLDOUT: Final = 500
 PASSERS: Final = 100  # few enough that each is asked about several times per release
 LABELS: Final = {"0.0": "good", "1.0": "defect"}
+PACE: Final = Pace(arrivals=300, looks=200, more=60, min_corrections=25, p_better=0.90)
 FIELDS: Final = 3  # path, probability of a defect, kind of cell
 
 
@@ -28,7 +29,10 @@ def photos(folder: Path) -> list[tuple[Photo, str]]:
     """Read the data set's list: every photo and its kind of cell, `mono` or `poly`."""
     rows = [line.split() for line in (folder / "labels.csv").read_text().splitlines()]
     return [
-        (Photo(name=Path(row[0]).name, label=LABELS.get(row[1], ""), path=folder / row[0]), row[2])
+        (
+            PhotoFile(name=Path(row[0]).name, label=LABELS.get(row[1], ""), path=folder / row[0]),
+            row[2],
+        )
         for row in rows
         if len(row) == FIELDS
     ]
@@ -46,7 +50,9 @@ def deal(cells: list[tuple[Photo, str]], seed: int) -> Album:
     return Album(
         model="solar",
         title="Defects in solar cells",
+        opening="labelled photos of one kind of cell",
         labels=("good", "defect"),
+        pace=PACE,
         cast=(
             "The photos are real: the ELPV data set of solar cells (CC BY-NC-SA 4.0).",
             "The reviewer is not: the data set's own labels stand in for a person.",

@@ -15,16 +15,12 @@ from burnish.demo.answers import Answer
 from burnish.demo.chronicle import ANSWER_S, Chronicle, failure
 from burnish.demo.follow import PROMOTED, Follower
 from burnish.demo.platform import Platform
-from burnish.demo.policy import MIN_CORRECTIONS
 from burnish.demo.result import Result
 from burnish.demo.reviewer import Reviewed, label, record, review
 from burnish.demo.screen import Screen
 from burnish.demo.traffic import RATE, Traffic, predict
 
 ROUNDS: Final = 3
-ARRIVALS: Final = 300  # photos that arrive in a round
-LOOKS: Final = 200  # answers to them that the reviewer looks at
-MORE: Final = 60  # photos that arrive at a time when a round has not enough corrections yet
 CALLERS: Final = 2  # arriving photos asked about at once
 UPLOADERS: Final = 2
 DECISION_S: Final = 15.0  # within which a trigger that will fire has fired
@@ -74,7 +70,7 @@ class Story:
 
     def _first_model(self) -> None:
         album = self._album
-        self._screen.headline(f"The first model: {len(album.first)} labelled photos of one kind")
+        self._screen.headline(f"The first model: {len(album.first)} {album.opening}")
         lines = self._upload(album.holdout, f"{album.model}-holdout")
         lines += self._upload(album.first, f"{album.model}-seed")
         before = self._follower.runs()
@@ -92,10 +88,11 @@ class Story:
         self._screen.headline(f"Round {number}: photos of both kinds arrive")
         reviewed = Reviewed()
         before, run, accepted = self._follower.runs(), None, time.monotonic()
-        arrivals = ARRIVALS
+        pace = self._album.pace
+        arrivals = pace.arrivals
         while run is None and self._arrived < len(self._album.stream):
             fresh = self._arrive(arrivals)
-            arrivals = MORE
+            arrivals = pace.more
             while self._short(fresh) and self._arrived < len(self._album.stream):
                 fresh += self._arrive(arrivals)
             accepted = self._review(fresh)
@@ -109,7 +106,7 @@ class Story:
 
         def store(photo: Photo) -> dict[str, Any]:
             stored = self._control.post(
-                "/v1/payloads", photo.read(), content_type="image/png", idempotent=True
+                "/v1/payloads", photo.read(), content_type=photo.media_type, idempotent=True
             )
             phase.advance()
             return label(photo, stored.json()["uri"], self._album.model, source=source, at=at)
@@ -130,7 +127,8 @@ class Story:
             right = sum(answer.label == self._truth[answer.photo] for answer in answers)
             phase.note = f"{right} of {len(photos)} answers are right"
         self._asked.extend(answers)
-        looks = len(photos) * LOOKS // ARRIVALS
+        pace = self._album.pace
+        looks = len(photos) * pace.looks // pace.arrivals
         return Reviewed(tuple(answers), tuple(review(answers, self._truth, looks, self._random)))
 
     def _ask(self, photos: Sequence[Photo], tick: Callable[[], None]) -> list[Answer]:
@@ -150,7 +148,8 @@ class Story:
         """Tell whether the reviewer found too few mistakes for the trigger to fire."""
         counts = self._follower.model().get("corrections") or {}
         have = int(counts.get("effective") or 0)
-        return have + len(fresh.corrections) < int(counts.get("needed") or MIN_CORRECTIONS)
+        needed = int(counts.get("needed") or self._album.pace.min_corrections)
+        return have + len(fresh.corrections) < needed
 
     def _review(self, fresh: Reviewed) -> float:
         """Send the verdicts and return when the last correction was accepted.

@@ -32,7 +32,8 @@ def predict(http: Http, serve: str, model: str, photo: Photo, data: bytes) -> An
     started = time.monotonic()
     said = b""
     try:
-        reply = http.request("POST", url, data, {"Content-Type": "image/png"}, idempotent=True)
+        headers = {"Content-Type": photo.media_type}
+        reply = http.request("POST", url, data, headers, idempotent=True)
         status, said = reply.status, reply.body
     except ApiProblem as problem:
         status = problem.status
