@@ -7,6 +7,8 @@ pytest_plugins = [
     "support.ledger",
     "support.office",
     "support.plane",
+    "support.postgres",
+    "support.databases",
     "support.world",
 ]
 

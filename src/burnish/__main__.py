@@ -23,6 +23,14 @@ DataOption = Annotated[
 ]
 HostOption = Annotated[str | None, typer.Option(help="Address to listen on.")]
 PortOption = Annotated[int | None, typer.Option(help="Port to listen on.")]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Metadata database: sqlite:///FILE (default: in the data directory) or "
+        "postgresql://…; a password is better kept in BURNISH_DATABASE__URL.",
+    ),
+]
 LevelOption = Annotated[
     str | None, typer.Option("--log-level", help="debug, info, warning or error.")
 ]
@@ -77,11 +85,12 @@ def _init(
 def _up(
     context: typer.Context,
     data: DataOption = None,
+    database: DatabaseOption = None,
     log_level: LevelOption = None,
     assignments: SetOption = None,
 ) -> None:
     """Run everything on this machine: ingest, control, worker and serve, kept alive."""
-    flags = _flags(assignments, {"log.level": log_level})
+    flags = _flags(assignments, {"database.url": database, "log.level": log_level})
     _run("up", config.load(_data(context, data), flags))
 
 
@@ -92,10 +101,16 @@ def _role(role: str) -> Callable[..., None]:
         host: HostOption = None,
         port: PortOption = None,
         *,
+        database: DatabaseOption = None,
         log_level: LevelOption = None,
         assignments: SetOption = None,
     ) -> None:
-        named = {f"{role}.host": host, f"{role}.port": port, "log.level": log_level}
+        named = {
+            f"{role}.host": host,
+            f"{role}.port": port,
+            "database.url": database,
+            "log.level": log_level,
+        }
         flags = _flags(assignments, named)
         _run(role, config.load(_data(context, data), flags))
 

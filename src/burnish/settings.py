@@ -24,9 +24,13 @@ Level = Literal["debug", "info", "warning", "error"]
 class DatabaseSettings(Struct, frozen=True, kw_only=True):
     """Where the metadata lies."""
 
-    url: Annotated[Url, Meta(description="SQLAlchemy URL of the metadata database.")] = (
-        "sqlite:///{data}/burnish.db"
-    )
+    url: Annotated[
+        Url,
+        Meta(
+            description="Metadata database: sqlite:///FILE or "
+            "postgresql://USER:PASSWORD@HOST/DATABASE."
+        ),
+    ] = "sqlite:///{data}/burnish.db"
 
 
 class ObjectsSettings(Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from burnish.adapters.prediction_log import PredictionWriter
 from burnish.feedback.prediction import Prediction
 from burnish.kernel.digest import digest
 from burnish.kernel.objects import payload_key
+from support.world import prediction as answered
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -44,17 +45,7 @@ class Rows:
 
 
 def prediction(number: int, payload: bytes | None = None) -> Prediction:
-    return Prediction(
-        id=f"1.{number}",
-        model="laundry",
-        release="r1",
-        generation=1,
-        model_version="1.0.0",
-        label="good",
-        confidence=0.75,
-        at=NOW,
-        payload_sha256=digest(payload) if payload is not None else None,
-    )
+    return answered(f"1.{number}", payload_sha256=None if payload is None else digest(payload))
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -4,9 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from burnish.cli.app import build
 from burnish.cli.session import Endpoints, Surroundings
+from support.http_server import HttpServer, QuietHandler
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -43,7 +42,7 @@ class Reply:
 Answerer = Callable[[Request], Reply]
 
 
-class Platform:
+class Platform(HttpServer):
     """Answers as it was told to, by method and path, and remembers what it was asked."""
 
     def __init__(self) -> None:
@@ -51,9 +50,7 @@ class Platform:
         self.asked: list[Request] = []
         platform = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(QuietHandler):
             def answer(self) -> None:
                 parts = urlsplit(self.path)
                 request = Request(
@@ -61,31 +58,14 @@ class Platform:
                     path=parts.path,
                     query={name: values[0] for name, values in parse_qs(parts.query).items()},
                     headers={name.lower(): value for name, value in self.headers.items()},
-                    body=self.rfile.read(int(self.headers.get("Content-Length") or 0)),
+                    body=self.body(),
                 )
                 platform.asked.append(request)
                 reply = platform.routes.get((request.method, request.path), missing)(request)
                 body = reply.body if isinstance(reply.body, bytes) else _json(reply.body)
-                self.send_response(reply.status)
-                for name, value in reply.headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                self.reply(reply.status, body, **reply.headers)
 
-            do_GET = do_POST = do_PUT = answer  # noqa: N815
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        super().__init__(Handler)
 
     def on(self, method: str, path: str, *replies: Reply | Any) -> None:
         """Answer a path with these replies in turn, the last one for ever."""
@@ -100,11 +80,6 @@ class Platform:
 
     def said_to(self, method: str, path: str) -> list[Request]:
         return [r for r in self.asked if (r.method, r.path) == (method, path)]
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 def _json(value: Any) -> bytes:

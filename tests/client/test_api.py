@@ -3,20 +3,19 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
-from threading import Thread
 
 import pytest
 
 from burnish.client.api import ApiClient, ApiProblem, Unreachable
 from burnish.client.events import live_events
 from burnish.client.http import Http
+from support.http_server import HttpServer, QuietHandler
 
-Answer = Callable[[BaseHTTPRequestHandler], None]
+Answer = Callable[[QuietHandler], None]
 
 
-class Server:
+class Server(HttpServer):
     """Answers with one function; counts connections and keeps the requests' headers."""
 
     def __init__(self) -> None:
@@ -25,47 +24,23 @@ class Server:
         self.asked: list[dict[str, str]] = []
         server = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(QuietHandler):
             def setup(self) -> None:
                 super().setup()
                 server.connections += 1
 
-            def respond(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            def answer(self) -> None:
+                self.body()
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 server.asked.append({**headers, ":path": self.path})
                 server.answer(self)
 
-            do_GET = do_POST = do_PUT = respond  # noqa: N815
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(Handler)
 
 
 def whole(body: bytes, status: int = 200, *, hang_up: bool = False, **headers: str) -> Answer:
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(status)
-        handler.send_header("Content-Length", str(len(body)))
-        for name, value in headers.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.end_headers()
-        handler.wfile.write(body)
+    def answer(handler: QuietHandler) -> None:
+        handler.reply(status, body, **headers)
         handler.close_connection = hang_up  # without having said so: as an idle timeout does
 
     return answer
@@ -157,7 +132,7 @@ def stream(*parts: tuple[list[int], str]) -> Answer:
     """Send events by their ids, then break off as told; one entry a connection."""
     turn = iter(parts)
 
-    def answer(handler: BaseHTTPRequestHandler) -> None:
+    def answer(handler: QuietHandler) -> None:
         ids, ending = next(turn)
         if ending == "refuse":
             whole(b'{"code": "unavailable"}', 503)(handler)

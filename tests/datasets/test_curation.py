@@ -4,9 +4,9 @@ from typing import Any
 from burnish.datasets.curation import Curated, Exam, curate, locate
 from burnish.datasets.model import Reason
 from burnish.feedback.model import Selection
-from burnish.feedback.prediction import Prediction
 from burnish.feedback.verdict import Verdict
 from burnish.kernel.digest import digest
+from support.world import prediction
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -140,9 +140,9 @@ def test_a_prediction_leads_to_the_input_that_was_captured() -> None:
     nothing = verdict("e", "good", 4, payload=None)
     elsewhere = verdict("f", "good", 5, payload="https://photos.example/1.jpg")
     predictions = {
-        "3.x": prediction("3.x", "laundry", photo),
-        "3.y": prediction("3.y", "face", photo),
-        "3.w": prediction("3.w", "laundry", None),
+        "3.x": prediction("3.x", payload_sha256=photo),
+        "3.y": prediction("3.y", model="face", payload_sha256=photo),
+        "3.w": prediction("3.w"),
     }
     verdicts = [given, foreign, unknown, uncaptured, nothing, elsewhere]
     assert list(locate(verdicts, predictions).values()) == [
@@ -196,17 +196,3 @@ def test_a_holdout_source_that_disagrees_with_itself_holds_nothing_out() -> None
         verdict("z", "defect", 1, payload=photo, source="gold"),
     ]
     assert labels(curated(*said, exam=Exam.of(said, "gold"))) == {}
-
-
-def prediction(id_: str, model: str, payload_sha256: str | None) -> Prediction:
-    return Prediction(
-        id=id_,
-        model=model,
-        release="r",
-        generation=3,
-        model_version="1.0.0",
-        label="good",
-        confidence=0.9,
-        at=NOON,
-        payload_sha256=payload_sha256,
-    )

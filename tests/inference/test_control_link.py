@@ -4,7 +4,6 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import msgspec
@@ -12,9 +11,10 @@ import pytest
 
 from burnish.releases.assignment import Assignment
 from burnish.serving.model import ReplicaReport
+from support.http_server import HttpServer, QuietHandler
 
 
-class ControlPlane:
+class ControlPlane(HttpServer):
     """Answers GET /v1/serving by long poll and keeps the reports, on a port that stays its own."""
 
     def __init__(self, port: int = 0) -> None:
@@ -29,11 +29,14 @@ class ControlPlane:
 
         control = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
+        class Handler(QuietHandler):
+            def answer(self) -> None:
                 control.tokens.add(self.headers["Authorization"])
+                if self.command == "PUT":
+                    report = msgspec.json.decode(self.body(), type=ReplicaReport)
+                    control.reports.append((self.path, report))
+                    self.reply(200, b"{}")
+                    return
                 assert self.path == "/v1/serving?wait=20"
                 known = self.headers["If-None-Match"]
                 control.polls.append(known)
@@ -42,41 +45,14 @@ class ControlPlane:
                         lambda: not control.running or known != control.etag, timeout=20
                     )
                     status = 500 if control.failing else 304 if known == control.etag else 200
-                    self.answer(status, control.document, control.etag)
+                    body = b"" if status == 304 else control.document
+                    self.reply(status, body, ETag=control.etag)
 
-            def do_PUT(self) -> None:
-                control.tokens.add(self.headers["Authorization"])
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                report = msgspec.json.decode(body, type=ReplicaReport)
-                control.reports.append((self.path, report))
-                self.answer(200, b"{}", "")
-
-            def answer(self, status: int, body: bytes, etag: str) -> None:
-                self.send_response(status)
-                self.send_header("ETag", etag)
-                if status == 304:
-                    body = b""
-                else:
-                    self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self.server.daemon_threads = True
-        self.port = self.server.server_address[1]
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
-        self.thread.start()
+        super().__init__(Handler, port)
 
     @property
     def etag(self) -> str:
         return f'"{self.version}"'
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
 
     def tell(self, assignment: Assignment) -> None:
         with self.changed:
@@ -88,9 +64,7 @@ class ControlPlane:
         with self.changed:
             self.running = False
             self.changed.notify_all()
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+        self.close()
 
 
 @pytest.fixture

@@ -1,17 +1,16 @@
-import threading
 import uuid
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
 from burnish.client.feedback import ApiProblem, Feedback
+from support.http_server import HttpServer, QuietHandler
 
 BEARER = "a-token"
 
 
-class Impostor:
+class Impostor(HttpServer):
     """A server before the real one that answers as told, then hands the request on."""
 
     def __init__(self, front: Any) -> None:
@@ -19,9 +18,11 @@ class Impostor:
         self.bodies: list[bytes] = []
         outer = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+        class Handler(QuietHandler):
+            protocol_version = "HTTP/1.0"  # no connection outlives its answer
+
+            def answer(self) -> None:
+                body = self.body()
                 outer.bodies.append(body)
                 answer = outer.answers.pop(0) if outer.answers else (200, {})
                 if answer == "lost":
@@ -33,26 +34,16 @@ class Impostor:
                 if status == 200:
                     status, document = front.post(self.path, body)
                     content = front.encode(document)
-                self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(content))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(content)
+                self.reply(status, content, **headers)
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        super().__init__(Handler)
 
 
 @pytest.fixture(name="impostor")
 def _impostor(front: Any) -> Iterator[Impostor]:
     impostor = Impostor(front)
     yield impostor
-    impostor.server.shutdown()
-    impostor.server.server_close()
+    impostor.close()
 
 
 def unnamed(record: Any, number: int, **changes: Any) -> dict[str, Any]:

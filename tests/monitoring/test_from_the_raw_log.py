@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from burnish.adapters.sql.unit import SqlUnit
 from burnish.adapters.system import new_id
 from burnish.feedback.model import FeedbackRecord
 from burnish.feedback.prediction import Prediction
@@ -13,7 +12,7 @@ from burnish.kernel.ids import ReleaseId, RunId
 from burnish.kernel.policy import policy_of
 from burnish.monitoring.service import Monitor
 from burnish.releases import service as releases
-from burnish.releases.assignment import assignments
+from burnish.releases.assignment import assignment
 from burnish.releases.model import Release, ReleaseState
 
 SECOND = timedelta(seconds=1)
@@ -25,7 +24,7 @@ def release(world: World, version: str, generation: int) -> Release:
     world.now += SECOND  # versions are told apart by the time of their training
     run = RunId(new_id())
     releases.register(
-        unit(world),
+        world.unit(),
         run=run,
         model="laundry",
         dataset="laundry@1",
@@ -35,7 +34,7 @@ def release(world: World, version: str, generation: int) -> Release:
         now=world.now,
     )
     opened = releases.open_release(
-        unit(world),
+        world.unit(),
         id_=ReleaseId(new_id()),
         model="laundry",
         version=version,
@@ -43,12 +42,8 @@ def release(world: World, version: str, generation: int) -> Release:
         now=world.now,
     )
     return releases.promote(
-        unit(world), opened.id, expected=generation - 1, actor=SYSTEM, reason="passed"
+        world.unit(), opened.id, expected=generation - 1, actor=SYSTEM, reason="passed"
     )
-
-
-def unit(world: World) -> SqlUnit:
-    return SqlUnit(world.engine, clock=lambda: world.now, ids=new_id, messenger=world.durable)
 
 
 def people_judge(world: World, about: About, judged: Release, *, right: int, wrong: int) -> None:
@@ -85,7 +80,7 @@ def people_judge(world: World, about: About, judged: Release, *, right: int, wro
 
 def told(world: World) -> Any:
     with world.unit() as reading:
-        return assignments(reading).models["laundry"]
+        return assignment(reading).models["laundry"]
 
 
 def test_verdicts_in_the_raw_log_take_a_bad_release_back_for_good(
@@ -94,7 +89,7 @@ def test_verdicts_in_the_raw_log_take_a_bad_release_back_for_good(
     world.apply(
         policy_of({"name": "laundry", "kind": "image-classification", "labels": ["good", "defect"]})
     )
-    monitor = Monitor(units=lambda: unit(world), views=lambda: unit(world))
+    monitor = Monitor(units=world.unit, views=world.view)
     first, bad = release(world, "1.0.0", 1), release(world, "1.1.0", 2)
 
     people_judge(world, about, bad, right=12, wrong=28)

@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from threading import Lock
 from typing import Any
 
 import pytest
 
 from burnish.kernel.digest import digest, hexadecimal
+from support.http_server import HttpServer, QuietHandler
 
 
-class ControlDouble:
+class ControlDouble(HttpServer):
     """Serves a dataset and its payloads, takes an artifact and callbacks, and remembers them.
 
     `answers` holds, by path prefix, statuses to answer with before the real answer comes.
@@ -29,36 +29,22 @@ class ControlDouble:
         self.lock = Lock()
         double = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+        class Handler(QuietHandler):
             wbufsize = -1
 
             def setup(self) -> None:
                 super().setup()
                 double.connections += 1
 
-            def log_message(self, *_: object) -> None:
-                pass
+            def answer(self) -> None:
+                asked = (self.command, self.path, self.body(), dict(self.headers))
+                status, body = double.handle(*asked)
+                asks_to_wait = status >= 400 and double.retry_after is not None
+                self.reply(
+                    status, body, **({"Retry-After": double.retry_after} if asks_to_wait else {})
+                )
 
-            def answer(self, status: int, body: bytes) -> None:
-                self.send_response(status)
-                if status >= 400 and double.retry_after is not None:
-                    self.send_header("Retry-After", double.retry_after)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def handle_any(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                self.answer(*double.handle(self.command, self.path, body, dict(self.headers)))
-
-            do_GET = do_PUT = do_POST = handle_any  # noqa: N815 - names of http.server
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
+        super().__init__(Handler)
 
     def handle(
         self, method: str, path: str, body: bytes, headers: dict[str, str]
@@ -123,11 +109,6 @@ class ControlDouble:
         """Return the bodies of the callbacks of one kind."""
         with self.lock:
             return [body for name, body in self.callbacks if name == kind]
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ class Effects:
 def main() -> None:
     url, file, *die_in = sys.argv[1:]
     performer = Effects(Path(file), die_in[0] if die_in else None)
-    engine = DbosEngine(make_engine(url), executor="worker-0", performer=performer)
+    engine = DbosEngine(make_engine(url), executor="worker-0", concurrency=4, performer=performer)
     engine.launch()
     while True:
         time.sleep(1)

@@ -12,13 +12,13 @@ from sqlalchemy import func, select
 
 from burnish.adapters.sql.schema import audit, decisions, runs
 from burnish.feedback.model import FeedbackRecord
-from burnish.feedback.prediction import Prediction
 from burnish.kernel.digest import digest
 from burnish.kernel.policy import ModelPolicy
 from burnish.pipeline.model import RunEvent
 from burnish.pipeline.service import move
 from burnish.triggers.model import Rule
 from support.ledger import laundry
+from support.world import prediction
 
 About = Callable[..., FeedbackRecord]
 World = Any  # of tests/conftest.py
@@ -171,20 +171,7 @@ def test_a_photo_is_found_through_its_prediction(
 ) -> None:
     ids = [f"1.01890000-0000-7000-8000-00000000000{number}" for number in range(3)]
     world.predictions.append(
-        [
-            Prediction(
-                id=id_,
-                model="laundry",
-                release="r",
-                generation=1,
-                model_version="1.0.0",
-                label="defect",
-                confidence=0.6,
-                at=world.now,
-                payload_sha256=digest(b"same"),
-            )
-            for id_ in ids[:2]
-        ]
+        [prediction(id_, label="defect", payload_sha256=digest(b"same")) for id_ in ids[:2]]
     )
     world.say(
         *(about(id_, "good", payload=None, predicted="defect", prediction_id=id_) for id_ in ids)

@@ -1,7 +1,8 @@
 """The durable engine: the only file that knows DBOS.
 
 Each half of a saga is one workflow; its id is `<half>:<run>`, so that it starts once. Whoever wants
-one started, or woken, says so in the transaction of the change that is the reason for it.
+one started, or woken, says so in the transaction of the change that is the reason for it; so DBOS
+keeps its tables in our database. PostgreSQL notifies it of a wake-up; on SQLite it looks for one.
 """
 
 import json
@@ -11,6 +12,7 @@ from typing import Any, Final
 from dbos import DBOS, DBOSClient, DBOSConfig, EnqueueOptions, Serializer, StepOptions
 from sqlalchemy import Connection, Engine
 
+from burnish.adapters.sql.engine import database_url
 from burnish.kernel.ids import RunId
 from burnish.pipeline.saga import HALVES, Performer, Progress, drive
 
@@ -20,19 +22,24 @@ QUEUE: Final = "runs"
 WORKFLOW: Final = "saga"
 WAKE: Final = "wake"
 POLL_S: Final = 0.1
+_ERROR: Final = "workflow_error"
 DB_RETRIES: Final = 10  # of a step whose own bookkeeping failed; the first after 1 s, then doubling
+
+
+class WorkflowError(Exception):
+    """An error that ended a workflow, as it was kept: its type and its words."""
 
 
 class JsonSerializer(Serializer):
     """Keeps what the engine stores readable, and free of code."""
 
     def serialize(self, data: Any) -> str:
-        """Return the JSON of plain data."""
-        return json.dumps(data)
+        """Return the JSON of plain data, or of an error."""
+        return json.dumps(data, default=_in_words)
 
     def deserialize(self, serialized_data: str) -> Any:
-        """Return the plain data."""
-        return json.loads(serialized_data)
+        """Return the plain data, or a WorkflowError."""
+        return json.loads(serialized_data, object_hook=_as_error)
 
     def name(self) -> str:
         """Return the name under which DBOS notes the format."""
@@ -104,8 +111,19 @@ class DbosEngine:
 
 
 def migrate(url: str) -> None:
-    """Create or upgrade the engine's own tables."""
-    DBOS.migrate(url)
+    """Create or upgrade the engine's own tables; on PostgreSQL in a schema of their own, `dbos`."""
+    DBOS.migrate(database_url(url).render_as_string(hide_password=False))
+
+
+def _in_words(value: object) -> dict[str, str]:
+    # Without this, DBOS could not note that a workflow failed, and would begin it again for ever.
+    if isinstance(value, Exception):
+        return {_ERROR: f"{type(value).__name__}: {value}"}
+    raise TypeError(f"{value!r} is no plain data")
+
+
+def _as_error(data: dict[str, Any]) -> Any:
+    return WorkflowError(data[_ERROR]) if data.keys() == {_ERROR} else data
 
 
 class _Workflow:

@@ -93,17 +93,19 @@ class House:
 
     def publish(self) -> None:
         """Tell the feedback front which models and keys there are."""
-        with self.view() as view:
-            models = {
-                model.name: ModelFacts(
-                    labels=model.policy.labels,
-                    kind=model.policy.kind,
-                    payload_allow=model.policy.payload.allow,
-                )
-                for model in view.models.list()
-            }
-        key = Key(sha256=self.admin_token_sha256, name="admin", role="admin")
-        self.directory.publish(msgspec.to_builtins(Published(models=models, keys=(key,))))
+        # What is published last must also have been read last.
+        with locked(self.settings.data / "publish.lock"):
+            with self.view() as view:
+                models = {
+                    model.name: ModelFacts(
+                        labels=model.policy.labels,
+                        kind=model.policy.kind,
+                        payload_allow=model.policy.payload.allow,
+                    )
+                    for model in view.models.list()
+                }
+            key = Key(sha256=self.admin_token_sha256, name="admin", role="admin")
+            self.directory.publish(msgspec.to_builtins(Published(models=models, keys=(key,))))
 
     @property
     def admin_token_sha256(self) -> str:

@@ -1,5 +1,6 @@
 """The worker role: follows feedback, runs the pipeline, launches and watches training jobs."""
 
+import logging
 import os
 import signal
 import threading
@@ -236,6 +237,10 @@ def run(settings: Settings) -> None:
         worker.stop()
         health.close()
         house.close()
+    # A run that waits for its training is a thread of the durable engine, asleep for a minute. It
+    # holds nothing and goes on at the next start; the interpreter would wait for it to wake up.
+    logging.shutdown()
+    os._exit(0)
 
 
 def _report(message: str, *, run: str, step: str, error: Exception) -> None:

@@ -23,7 +23,7 @@ class ModelStore(Protocol):
         ...
 
     def add(self, policy: ModelPolicy) -> Model:
-        """Store a new model at revision 1."""
+        """Store a new model at revision 1. Raises ModelExists."""
         ...
 
     def change(self, policy: ModelPolicy, *, expected: int) -> Model:

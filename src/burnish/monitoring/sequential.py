@@ -32,8 +32,9 @@ def log_wealth(right: ArrayLike, wrong: ArrayLike, *, line: float) -> NDArray[np
     if not 0 < line <= 1:
         raise ValueError(f"line is {line!r}: give a share above 0, at most 1")
     line = min(line, _CERTAIN)
-    shares = line * np.linspace(LOWEST, HIGHEST, ALTERNATIVES)
-    each = np.multiply.outer(np.asarray(right, float), np.log(shares / line))
-    each += np.multiply.outer(np.asarray(wrong, float), np.log((1 - shares) / (1 - line)))
+    ratios = np.linspace(LOWEST, HIGHEST, ALTERNATIVES)
+    odds = (1 - ratios * line) / (1 - line)
+    each = np.multiply.outer(np.asarray(right, float), np.log(ratios))
+    each += np.multiply.outer(np.asarray(wrong, float), np.log(odds))
     mean: NDArray[np.float64] = np.logaddexp.reduce(each, axis=-1) - np.log(ALTERNATIVES)
     return mean

@@ -18,7 +18,7 @@ class RunStore(Protocol):
     """Runs and their steps."""
 
     def add(self, run: Run) -> None:
-        """Store a new run."""
+        """Store a new run. Raises Stale if its model has one that has not ended."""
         ...
 
     def get(self, run: RunId) -> Run:
@@ -37,7 +37,10 @@ class RunStore(Protocol):
         ...
 
     def active(self, model: str) -> Run | None:
-        """Return the run of a model that has not ended, if there is one."""
+        """Return the run of a model that has not ended, if there is one.
+
+        In a unit that writes, nobody else starts one until the unit ends.
+        """
         ...
 
     def steps(self, run: RunId) -> list[StepRecord]:

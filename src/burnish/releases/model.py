@@ -139,8 +139,18 @@ def next_version(latest: str | None) -> str:
     """
     if latest is None:
         return "1.0.0"
-    try:
-        major, minor, _patch = (int(part) for part in latest.split("."))
-    except ValueError as error:
-        raise InvalidInput.of("version", latest, "write major.minor.patch") from error
+    major, minor, _patch = numbers(latest)
     return f"{major}.{minor + 1}.0"
+
+
+def numbers(version: str) -> tuple[int, int, int]:
+    """Return what a version is ordered by; the clocks of two workers may disagree on its time.
+
+    >>> numbers("1.10.0") > numbers("1.9.2")
+    True
+    """
+    try:
+        major, minor, patch = (int(part) for part in version.split("."))
+    except ValueError as error:
+        raise InvalidInput.of("version", version, "write major.minor.patch") from error
+    return major, minor, patch

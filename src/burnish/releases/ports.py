@@ -60,7 +60,10 @@ class VersionStore(Protocol):
         ...
 
     def latest(self, model: str) -> ModelVersion | None:
-        """Return the version trained last."""
+        """Return the version of the greatest number, if there is one.
+
+        In a unit that writes, nobody else adds one until the unit ends.
+        """
         ...
 
 

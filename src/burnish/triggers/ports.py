@@ -45,7 +45,7 @@ class RunStarter(Protocol):
     """Starts pipeline runs, inside the transaction of the decision."""
 
     def active(self, model: str) -> bool:
-        """Tell whether a run of the model is under way."""
+        """Tell whether a run of the model is under way; that stays so until the unit ends."""
         ...
 
     def start(

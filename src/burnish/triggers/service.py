@@ -34,6 +34,8 @@ def consider(
     """
     model = policy.name
     with unit:
+        # Asked first: from here on, nobody else decides on this model.
+        active = unit.run_starter.active(model)
         last = unit.decisions.last_fired(model)
         offsets = unit.feedback.offsets()
         effective = count_effective(unit, policy, last.offsets if last else {})
@@ -42,7 +44,7 @@ def consider(
             policy.trigger,
             effective=effective,
             since_last=since_last,
-            active_run=unit.run_starter.active(model),
+            active_run=active,
             operator=operator,
         )
         run = None

@@ -3,6 +3,7 @@
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from burnish.adapters.sql.locks import Locks
 from burnish.adapters.sql.rows import columns, read
 from burnish.adapters.sql.schema import datasets
 from burnish.datasets.model import Dataset, DatasetNotFound
@@ -14,8 +15,9 @@ from burnish.kernel.ids import DatasetId
 class DatasetStore:
     """Port `datasets.ports.DatasetStore` on one connection, inside its transaction."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, locks: Locks) -> None:
         self._connection = connection
+        self._locks = locks
 
     def get(self, dataset: DatasetId) -> Dataset:
         """Return one version. Raises DatasetNotFound."""
@@ -56,6 +58,7 @@ class DatasetStore:
 
     def add(self, dataset: Dataset) -> None:
         """Append a version. Raises Stale unless its parent is the newest one of its model."""
+        self._locks.model(dataset.model)
         newest = self.newest(dataset.model)
         stale = Stale(
             f"{dataset.model} got another dataset version while {dataset.id} was built.",
@@ -65,5 +68,5 @@ class DatasetStore:
             raise stale
         try:
             self._connection.execute(insert(datasets).values(columns(dataset)))
-        except IntegrityError as error:  # where readers do not hold off writers
+        except IntegrityError as error:  # a model that is no row cannot be held
             raise stale from error

@@ -1,13 +1,12 @@
 """The feedback projection in SQL: tables `feedback` and `shards`."""
 
 from collections.abc import Sequence
-from itertools import islice
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     and_,
-    delete,
     insert,
     or_,
     select,
@@ -15,13 +14,13 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
+from sqlalchemy.sql.elements import KeyedColumnElement
 
-from burnish.adapters.sql.rows import columns, read
+from burnish.adapters.sql.rows import bytewise, columns, inserting, read
 from burnish.adapters.sql.schema import feedback, shards
 from burnish.feedback.verdict import Offsets, Verdict
 from burnish.kernel.errors import Stale
-
-_CHUNK = 500  # identities per query: two parameters each, far below any database's limit
 
 
 class FeedbackStore:
@@ -54,11 +53,20 @@ class FeedbackStore:
 
     def add(self, verdicts: Sequence[Verdict]) -> set[str]:
         """Keep verdicts, one per identity: of copies the one of lowest precedence, at any time."""
-        news: set[str] = set()
-        ordered = iter(sorted(verdicts, key=lambda verdict: verdict.precedence))
-        while chunk := list(islice(ordered, _CHUNK)):
-            news |= self._add(chunk)
-        return news
+        first: dict[tuple[str, str], Verdict] = {}
+        for verdict in sorted(verdicts, key=lambda verdict: verdict.precedence):
+            first.setdefault(verdict.identity, verdict)
+        if not first:
+            return set()
+        added = inserting(self._connection, feedback)
+        statement = added.on_conflict_do_update(
+            index_elements=["source", "id"],
+            set_={column.name: added.excluded[column.name] for column in feedback.columns},
+            where=self._precedence(added.excluded) < self._precedence(feedback.c),
+        ).returning(feedback.c.model)
+        # In one order everywhere, so that two shards' projections never wait for each other.
+        rows = [columns(first[identity]) for identity in sorted(first)]
+        return set(self._connection.execute(statement, rows).scalars())
 
     def on_touched_subjects(self, model: str, since: Offsets) -> list[Verdict]:
         """Return all verdicts on those subjects that have at least one beyond `since`."""
@@ -68,25 +76,9 @@ class FeedbackStore:
         )
         return [read(row, Verdict) for row in rows.mappings()]
 
-    def _add(self, chunk: list[Verdict]) -> set[str]:
-        identities = {verdict.identity for verdict in chunk}
-        identity = tuple_(feedback.c.source, feedback.c.id)
-        rows = self._connection.execute(select(feedback).where(identity.in_(identities)))
-        present = (read(row, Verdict) for row in rows.mappings())
-        known = {verdict.identity: verdict for verdict in present}
-        fresh: dict[tuple[str, str], Verdict] = {}
-        for verdict in chunk:
-            rival = fresh.get(verdict.identity) or known.get(verdict.identity)
-            if rival is None or verdict.precedence < rival.precedence:
-                fresh[verdict.identity] = verdict
-        displaced = fresh.keys() & known.keys()
-        if displaced:
-            self._connection.execute(delete(feedback).where(identity.in_(displaced)))
-        if fresh:
-            self._connection.execute(
-                insert(feedback), [columns(verdict) for verdict in fresh.values()]
-            )
-        return {verdict.model for verdict in fresh.values()}
+    def _precedence(self, row: ReadOnlyColumnCollection[str, KeyedColumnElement[Any]]) -> Any:
+        """Return `Verdict.precedence` in SQL."""
+        return tuple_(row.received_at, bytewise(self._connection, row.shard), row.offset)
 
 
 def _beyond(since: Offsets) -> ColumnElement[bool]:

@@ -1,8 +1,9 @@
 """Training jobs in the database."""
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
-from burnish.adapters.sql.rows import columns, read
+from burnish.adapters.sql.locks import Locks
+from burnish.adapters.sql.rows import columns, insert_new, read
 from burnish.adapters.sql.schema import jobs
 from burnish.kernel.errors import NotFound
 from burnish.kernel.ids import JobId, RunId
@@ -12,19 +13,19 @@ from burnish.training.model import Job, JobState
 class SqlJobs:
     """Implements `training.ports.JobStore` inside one transaction."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, locks: Locks) -> None:
         self._connection = connection
+        self._locks = locks
 
     def add(self, job: Job) -> Job:
         """Store a new job; one of the same run already there is returned instead."""
-        known = self.of_run(job.run) if job.run is not None else None
-        if known is None:
-            self._connection.execute(insert(jobs).values(columns(job)))
+        added = insert_new(self._connection, jobs, columns(job), unless_same="run")
+        known = None if added or job.run is None else self.of_run(job.run)
         return known or job
 
     def get(self, job: JobId) -> Job:
         """Return a job. Raises NotFound."""
-        query = select(jobs).where(jobs.c.id == job)
+        query = self._locks.job(job, select(jobs).where(jobs.c.id == job))
         row = self._connection.execute(query).mappings().one_or_none()
         if row is None:
             raise NotFound.of("job", job)
@@ -32,7 +33,7 @@ class SqlJobs:
 
     def of_run(self, run: RunId) -> Job | None:
         """Return the job of a run, if it has one."""
-        query = select(jobs).where(jobs.c.run == run)
+        query = self._locks.job(f"of {run}", select(jobs).where(jobs.c.run == run))
         row = self._connection.execute(query).mappings().one_or_none()
         return None if row is None else read(row, Job)
 

@@ -5,11 +5,12 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from burnish.adapters.sql.engine import writing
 
 SCRIPTS: Final = Path(__file__).parent / "migrations"
+_ONE_AT_A_TIME: Final = 0x6275726F  # the key of an advisory lock; SQLite has locked everything
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
@@ -25,6 +26,8 @@ def downgrade(engine: Engine, revision: str = "base") -> None:
 
 
 def _config(connection: Connection) -> Config:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_ONE_AT_A_TIME})"))
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
     config.attributes["connection"] = connection

@@ -1,14 +1,15 @@
 """Models and policies in the database."""
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
-from burnish.adapters.sql.rows import read
+from burnish.adapters.sql.locks import Locks
+from burnish.adapters.sql.rows import insert_new, read
 from burnish.adapters.sql.schema import models, policies
 from burnish.kernel.clock import Clock
 from burnish.kernel.errors import NotFound, Stale
 from burnish.kernel.policy import ModelPolicy, policy_of
-from burnish.models.model import Model, UnknownModel
+from burnish.models.model import Model, ModelExists, UnknownModel
 
 _MODELS = select(models, policies.c.policy).join(
     policies, policies.c.digest == models.c.policy_digest
@@ -18,9 +19,10 @@ _MODELS = select(models, policies.c.policy).join(
 class SqlModels:
     """Implements `models.ports.ModelStore` inside one transaction."""
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
+    def __init__(self, connection: Connection, clock: Clock, locks: Locks) -> None:
         self._connection = connection
         self._clock = clock
+        self._locks = locks
 
     def get(self, name: str) -> Model:
         """Return a model. Raises UnknownModel."""
@@ -31,27 +33,28 @@ class SqlModels:
 
     def find(self, name: str) -> Model | None:
         """Return a model, or None."""
+        self._locks.model(name)
         query = _MODELS.where(models.c.name == name)
         row = self._connection.execute(query).mappings().one_or_none()
         return None if row is None else read(row, Model)
 
     def list(self) -> list[Model]:
         """Return all models by name."""
-        query = _MODELS.order_by(models.c.name)
-        return [read(row, Model) for row in self._connection.execute(query).mappings()]
+        found = [read(row, Model) for row in self._connection.execute(_MODELS).mappings()]
+        return sorted(found, key=lambda model: model.name)  # a database sorts by its locale
 
     def add(self, policy: ModelPolicy) -> Model:
-        """Store a new model at revision 1."""
+        """Store a new model at revision 1. Raises ModelExists."""
         self._keep(policy)
-        self._connection.execute(
-            insert(models).values(
-                name=policy.name,
-                policy_digest=policy.digest,
-                revision=1,
-                generation=0,
-                updated_at=self._clock(),
-            )
-        )
+        row = {
+            "name": policy.name,
+            "policy_digest": policy.digest,
+            "revision": 1,
+            "generation": 0,
+            "updated_at": self._clock(),
+        }
+        if not insert_new(self._connection, models, row, unless_same="name"):
+            raise ModelExists(f"Model {policy.name!r} exists: read it again.", model=policy.name)
         return self.get(policy.name)
 
     def change(self, policy: ModelPolicy, *, expected: int) -> Model:
@@ -81,13 +84,10 @@ class SqlModels:
         return policy_of(raw)
 
     def _keep(self, policy: ModelPolicy) -> None:
-        known = select(policies.c.digest).where(policies.c.digest == policy.digest)
-        if self._connection.execute(known).first() is None:
-            self._connection.execute(
-                insert(policies).values(
-                    digest=policy.digest,
-                    model=policy.name,
-                    policy=msgspec.to_builtins(policy),
-                    created_at=self._clock(),
-                )
-            )
+        row = {
+            "digest": policy.digest,
+            "model": policy.name,
+            "policy": msgspec.to_builtins(policy),
+            "created_at": self._clock(),
+        }
+        insert_new(self._connection, policies, row, unless_same="digest")

@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection, case, func, select
 
+from burnish.adapters.sql.rows import bytewise
 from burnish.adapters.sql.schema import feedback, predictions
 from burnish.feedback.model import Selection
 from burnish.kernel.ids import ReleaseId
@@ -22,8 +23,8 @@ class SqlOutcomes:
         prediction = feedback.c.prediction_id
         newest_first = (
             feedback.c.occurred_at.desc(),
-            feedback.c.source.desc(),
-            feedback.c.id.desc(),
+            bytewise(self._connection, feedback.c.source).desc(),
+            bytewise(self._connection, feedback.c.id).desc(),
         )
         verdicts = (
             select(

@@ -1,14 +1,13 @@
 """Predictions in the metadata database."""
 
 from collections.abc import Collection, Sequence
-from datetime import UTC
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from sqlalchemy import Engine, RowMapping, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Engine, select
 
 from burnish.adapters.sql.engine import writing
+from burnish.adapters.sql.rows import inserting
 from burnish.adapters.sql.schema import predictions
 from burnish.feedback.prediction import Prediction
 
@@ -25,10 +24,11 @@ class SqlPredictions:
         """Keep the predictions, all or none; those whose id is known already are left as is."""
         if not batch:
             return
-        insert = sqlite.insert if self._engine.dialect.name == "sqlite" else postgresql.insert
-        statement = insert(predictions).on_conflict_do_nothing(index_elements=["id"])
-        rows = [_row(prediction) for prediction in batch]
+        rows = [msgspec.structs.asdict(prediction) for prediction in batch]
         with writing(self._engine) as connection:
+            statement = inserting(connection, predictions).on_conflict_do_nothing(
+                index_elements=["id"]
+            )
             connection.execute(statement, rows)
 
     def lookup(self, ids: Collection[str]) -> dict[str, Prediction]:
@@ -40,15 +40,5 @@ class SqlPredictions:
                 chunk = wanted[start : start + CHUNK]
                 query = select(predictions).where(predictions.c.id.in_(chunk))
                 for row in connection.execute(query).mappings():
-                    found[row["id"]] = _prediction(row)
+                    found[row["id"]] = Prediction(**row)
         return found
-
-
-def _row(prediction: Prediction) -> dict[str, Any]:
-    row = msgspec.structs.asdict(prediction)
-    return {**row, "at": prediction.at.astimezone(UTC)}
-
-
-def _prediction(row: RowMapping) -> Prediction:
-    """Read a row; SQLite stores the time without its zone, which is always UTC."""
-    return Prediction(**{**row, "at": row["at"].replace(tzinfo=UTC)})

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, func, insert, select
+from sqlalchemy import Connection, Engine, RowMapping, func, select
 
 from burnish.adapters.sql.engine import writing
+from burnish.adapters.sql.rows import insert_new
 from burnish.adapters.sql.schema import raw_objects
 from burnish.adapters.system import utc_now
 from burnish.feedback.model import RawObject
@@ -27,26 +28,23 @@ class SqlManifest:
 
     def commit(self, entry: RawObject) -> None:
         """Add the row; the same row again is a no-op. Raises ManifestConflict."""
+        values: dict[str, Any] = {name: getattr(entry, name) for name in _FIELDS}
+        values["created_at"] = utc_now()
         with writing(self._engine) as connection:
-            known = connection.execute(
-                select(raw_objects).where(
-                    raw_objects.c.shard == entry.shard,
-                    raw_objects.c.first_offset == entry.first_offset,
-                )
-            ).mappings()
-            row = known.first()
-            if row is not None:
-                if _entry(row) != entry:
-                    raise ManifestConflict(f"{entry.key!r} is listed with other facts.")
-                return
-            end = _end(connection, entry.shard)
-            if end != entry.first_offset:
-                raise ManifestConflict(
-                    f"{entry.key!r} begins at {entry.first_offset}, "
-                    f"but shard {entry.shard!r} is listed up to {end}."
-                )
-            values: dict[str, Any] = {name: getattr(entry, name) for name in _FIELDS}
-            connection.execute(insert(raw_objects).values(**values, created_at=utc_now()))
+            end = _end(connection, entry.shard)  # before the look at what is known: it only grows
+            known = _at(connection, entry)
+            if known is None:
+                if end != entry.first_offset:
+                    raise ManifestConflict(
+                        f"{entry.key!r} begins at {entry.first_offset}, "
+                        f"but shard {entry.shard!r} is listed up to {end}."
+                    )
+                # Two that begin at the same end cannot both be added: the next one starts there.
+                if insert_new(connection, raw_objects, values):
+                    return
+                known = _at(connection, entry)
+        if known != entry:
+            raise ManifestConflict(f"{entry.key!r} is listed with other facts.")
 
     def end(self) -> dict[str, int]:
         """Return per shard the first offset that is in no object yet."""
@@ -69,6 +67,15 @@ class SqlManifest:
         )
         with self._engine.connect() as connection:
             return [_entry(row) for row in connection.execute(query).mappings()]
+
+
+def _at(connection: Connection, entry: RawObject) -> RawObject | None:
+    """Return the listed object that begins where `entry` does, if there is one."""
+    query = select(raw_objects).where(
+        raw_objects.c.shard == entry.shard, raw_objects.c.first_offset == entry.first_offset
+    )
+    row = connection.execute(query).mappings().first()
+    return None if row is None else _entry(row)
 
 
 def _end(connection: Connection, shard: str) -> int:

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, select, update
 
-from burnish.adapters.sql.rows import columns, read
+from burnish.adapters.sql.locks import Locks
+from burnish.adapters.sql.rows import columns, insert_new, inserting, read
 from burnish.adapters.sql.schema import model_versions, models, releases, replicas
 from burnish.kernel.clock import Clock
 from burnish.kernel.errors import NotFound
@@ -16,6 +17,7 @@ from burnish.releases.model import (
     ReleaseEvent,
     StaleGeneration,
     follow,
+    numbers,
 )
 from burnish.releases.ports import Replica
 
@@ -23,19 +25,17 @@ from burnish.releases.ports import Replica
 class SqlReleases:
     """Implements `releases.ports.ReleaseStore` inside one transaction."""
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
+    def __init__(self, connection: Connection, clock: Clock, locks: Locks) -> None:
         self._connection = connection
         self._clock = clock
+        self._locks = locks
 
     def add(self, release: Release) -> Release:
         """Store a new release; one of the same run already there is returned instead."""
-        if release.run is not None:
-            query = select(releases).where(releases.c.run == release.run)
-            row = self._connection.execute(query).mappings().one_or_none()
-            if row is not None:
-                return read(row, Release)
-        self._connection.execute(insert(releases).values(columns(release)))
-        return release
+        if insert_new(self._connection, releases, columns(release), unless_same="run"):
+            return release
+        query = select(releases).where(releases.c.run == release.run)
+        return read(self._connection.execute(query).mappings().one(), Release)
 
     def get(self, release: ReleaseId) -> Release:
         """Return a release. Raises NotFound."""
@@ -92,7 +92,10 @@ class SqlReleases:
 
     def end(self, release: ReleaseId, event: ReleaseEvent, reason: str) -> Release:
         """Take a release that was never promoted out of the race. Raises IllegalTransition."""
-        state = follow(self.get(release), event)
+        found = self.get(release)
+        if self._locks.model(found.model):
+            found = self.get(release)
+        state = follow(found, event)
         self._change(release, state=state, ended_at=self._clock(), reason=reason)
         return self.get(release)
 
@@ -100,6 +103,7 @@ class SqlReleases:
         self._connection.execute(update(releases).where(releases.c.id == release).values(values))
 
     def _pointer(self, model: str) -> Row[int, str | None]:
+        self._locks.model(model)
         query = select(models.c.generation, models.c.active_release).where(models.c.name == model)
         row = self._connection.execute(query).one_or_none()
         if row is None:
@@ -110,14 +114,14 @@ class SqlReleases:
 class SqlVersions:
     """Implements `releases.ports.VersionStore` inside one transaction."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, locks: Locks) -> None:
         self._connection = connection
+        self._locks = locks
 
     def add(self, version: ModelVersion) -> ModelVersion:
         """Store a version; one of the same run already there is returned instead."""
-        known = self.of_run(version.run)
-        if known is None:
-            self._connection.execute(insert(model_versions).values(columns(version)))
+        added = insert_new(self._connection, model_versions, columns(version), unless_same="run")
+        known = None if added else self.of_run(version.run)
         return known or version
 
     def get(self, model: str, version: str) -> ModelVersion:
@@ -137,16 +141,11 @@ class SqlVersions:
         return None if row is None else read(row, ModelVersion)
 
     def latest(self, model: str) -> ModelVersion | None:
-        """Return the version trained last."""
-        newest = select(func.max(model_versions.c.trained_at)).where(
-            model_versions.c.model == model
-        )
-        query = select(model_versions).where(
-            model_versions.c.model == model,
-            model_versions.c.trained_at == newest.scalar_subquery(),
-        )
-        row = self._connection.execute(query).mappings().first()
-        return None if row is None else read(row, ModelVersion)
+        """Return the version of the greatest number, if there is one."""
+        self._locks.model(model)
+        query = select(model_versions).where(model_versions.c.model == model)
+        versions = (read(row, ModelVersion) for row in self._connection.execute(query).mappings())
+        return max(versions, key=lambda version: numbers(version.version), default=None)
 
 
 class SqlReplicas:
@@ -158,13 +157,12 @@ class SqlReplicas:
     def report(self, replica: Replica) -> None:
         """Keep what a replica says of itself."""
         values = columns(replica)
-        known = self._connection.execute(
-            update(replicas).where(replicas.c.id == replica.id).values(values)
+        statement = inserting(self._connection, replicas)
+        self._connection.execute(
+            statement.on_conflict_do_update(index_elements=["id"], set_=values), values
         )
-        if known.rowcount == 0:
-            self._connection.execute(insert(replicas).values(values))
 
     def list(self) -> list[Replica]:
         """Return all replicas by id."""
-        query = select(replicas).order_by(replicas.c.id)
-        return [read(row, Replica) for row in self._connection.execute(query).mappings()]
+        rows = self._connection.execute(select(replicas)).mappings()
+        return sorted((read(row, Replica) for row in rows), key=lambda replica: replica.id)

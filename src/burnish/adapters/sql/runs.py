@@ -5,8 +5,10 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
-from burnish.adapters.sql.rows import columns, read
+from burnish.adapters.sql.locks import Locks
+from burnish.adapters.sql.rows import columns, insert_new, read
 from burnish.adapters.sql.schema import evaluations, run_steps, runs
 from burnish.evaluation.model import Evaluation
 from burnish.kernel.errors import NotFound, Stale
@@ -17,20 +19,21 @@ from burnish.pipeline.model import ENDS, Run, StepRecord
 class SqlRuns:
     """Implements `pipeline.ports.RunStore` inside one transaction."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, locks: Locks) -> None:
         self._connection = connection
+        self._locks = locks
 
     def add(self, run: Run) -> None:
-        """Store a new run."""
-        self._connection.execute(insert(runs).values(columns(run)))
+        """Store a new run. Raises Stale if its model has one that has not ended."""
+        try:
+            self._connection.execute(insert(runs).values(columns(run)))
+        except IntegrityError as error:
+            raise Stale(f"Model {run.model!r} has a run under way.", model=run.model) from error
 
     def get(self, run: RunId) -> Run:
         """Return a run. Raises NotFound."""
-        query = select(runs).where(runs.c.id == run)
-        row = self._connection.execute(query).mappings().one_or_none()
-        if row is None:
-            raise NotFound.of("run", run)
-        return read(row, Run)
+        found = self._found(run)
+        return self._found(run) if self._locks.model(found.model) else found
 
     def save(self, run: Run) -> Run:
         """Store a run's new state iff its revision is still the stored one, and add 1 to it."""
@@ -53,6 +56,7 @@ class SqlRuns:
 
     def active(self, model: str) -> Run | None:
         """Return the run of a model that has not ended, if there is one."""
+        self._locks.model(model)
         ended = [state.value for state in ENDS]
         query = select(runs).where(runs.c.model == model, runs.c.state.not_in(ended))
         row = self._connection.execute(query).mappings().first()
@@ -65,13 +69,8 @@ class SqlRuns:
 
     def begin_step(self, run: RunId, step: str, now: datetime) -> None:
         """Note that a step began; once."""
-        place = (run_steps.c.run == run) & (run_steps.c.step == step)
-        if self._connection.execute(select(run_steps.c.step).where(place)).first() is None:
-            self._connection.execute(
-                insert(run_steps).values(
-                    run=run, step=step, state="running", started_at=now, detail={}
-                )
-            )
+        row = {"run": run, "step": step, "state": "running", "started_at": now, "detail": {}}
+        insert_new(self._connection, run_steps, row, unless_same=("run", "step"))
 
     def end_step(
         self, run: RunId, step: str, state: str, now: datetime, detail: dict[str, Any]
@@ -83,6 +82,13 @@ class SqlRuns:
             .values(state=state, ended_at=now, detail=detail)
         )
 
+    def _found(self, run: RunId) -> Run:
+        query = select(runs).where(runs.c.id == run)
+        row = self._connection.execute(query).mappings().one_or_none()
+        if row is None:
+            raise NotFound.of("run", run)
+        return read(row, Run)
+
 
 class SqlEvaluations:
     """Implements `evaluation.ports.EvaluationStore` inside one transaction."""
@@ -92,23 +98,20 @@ class SqlEvaluations:
 
     def add(self, evaluation: Evaluation) -> Evaluation:
         """Store a report; one of the same run already there is returned instead."""
-        known = self.of_run(evaluation.run)
-        if known is not None:
-            return known
-        self._connection.execute(
-            insert(evaluations).values(
-                id=evaluation.id,
-                run=evaluation.run,
-                model=evaluation.model,
-                candidate=evaluation.candidate,
-                champion=evaluation.champion,
-                verdict=evaluation.verdict.value,
-                summary=msgspec.to_builtins(evaluation),
-                report_key=f"evaluations/{evaluation.id}.json",
-                created_at=evaluation.created_at,
-            )
-        )
-        return evaluation
+        row = {
+            "id": evaluation.id,
+            "run": evaluation.run,
+            "model": evaluation.model,
+            "candidate": evaluation.candidate,
+            "champion": evaluation.champion,
+            "verdict": evaluation.verdict.value,
+            "summary": msgspec.to_builtins(evaluation),
+            "report_key": f"evaluations/{evaluation.id}.json",
+            "created_at": evaluation.created_at,
+        }
+        added = insert_new(self._connection, evaluations, row, unless_same="run")
+        known = None if added else self.of_run(evaluation.run)
+        return known or evaluation
 
     def get(self, id_: str) -> Evaluation:
         """Return a report. Raises NotFound."""

@@ -33,7 +33,10 @@ _Serial = BigInteger().with_variant(sqlite.INTEGER(), "sqlite")  # SQLite counts
 
 
 class Moment(TypeDecorator[datetime]):
-    """A moment in UTC; SQLite, which knows no time zones, keeps it without one."""
+    """A moment in UTC; SQLite, which knows no time zones, keeps it without one.
+
+    PostgreSQL tells it in the zone of the session, which is whatever the server was set to.
+    """
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -48,11 +51,11 @@ class Moment(TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give the zone back."""
+        """Give UTC back."""
         del dialect
-        if value is None or value.tzinfo is not None:
-            return value
-        return value.replace(tzinfo=UTC)
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 _Time = Moment()
@@ -196,6 +199,14 @@ runs = Table(
     Column("trace_id", String(32), nullable=False),
     Column("created_at", _Time, nullable=False),
     Column("ended_at", _Time),
+)
+_UNDER_WAY = runs.c.ended_at.is_(None)
+Index(  # a model has at most one run that has not ended
+    "uq_runs_active",
+    runs.c.model,
+    unique=True,
+    sqlite_where=_UNDER_WAY,
+    postgresql_where=_UNDER_WAY,
 )
 
 run_steps = Table(

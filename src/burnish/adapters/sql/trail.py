@@ -2,23 +2,23 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy import Connection, func, insert, select
 
+from burnish.adapters.sql.locks import Locks
 from burnish.adapters.sql.rows import read
 from burnish.adapters.sql.schema import audit, outbox
 from burnish.kernel.audit import Actor, AuditEntry
 from burnish.kernel.clock import Clock
 from burnish.kernel.events import Event
 
-_CHAIN_LOCK = 0x6275726E  # "burn": PostgreSQL's advisory lock, so that one writer extends the chain
-
 
 class SqlAudit:
     """Implements `kernel.audit.Audit` inside one transaction."""
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
+    def __init__(self, connection: Connection, clock: Clock, locks: Locks) -> None:
         self._connection = connection
         self._clock = clock
+        self._locks = locks
 
     def record(
         self,
@@ -31,8 +31,7 @@ class SqlAudit:
         reason: str = "",
     ) -> None:
         """Append one row to the chain."""
-        if self._connection.dialect.name == "postgresql":
-            self._connection.execute(text(f"SELECT pg_advisory_xact_lock({_CHAIN_LOCK})"))
+        self._locks.trail()
         newest = select(audit.c.hash).order_by(audit.c.id.desc()).limit(1)
         previous = self._connection.execute(newest).scalar_one_or_none() or ""
         entry = AuditEntry(
@@ -80,15 +79,17 @@ class SqlAudit:
 class SqlOutbox:
     """Implements `kernel.events.Outbox` and `EventLog`, and `Notices`, inside one transaction."""
 
-    def __init__(self, connection: Connection, clock: Clock, trace_id: str) -> None:
+    def __init__(self, connection: Connection, clock: Clock, trace_id: str, locks: Locks) -> None:
         self._connection = connection
         self._clock = clock
+        self._locks = locks
         self._trace_id = trace_id
 
     def publish(
         self, type_: str, model: str, subject: str, data: dict[str, Any] | None = None
     ) -> None:
-        """Add an event; it leaves iff the transaction commits."""
+        """Add an event; it leaves iff the transaction commits, in commit order."""
+        self._locks.trail()
         self._connection.execute(
             insert(outbox).values(
                 type=type_,

@@ -11,6 +11,7 @@ from burnish.adapters.sql.datasets import DatasetStore
 from burnish.adapters.sql.engine import writing
 from burnish.adapters.sql.feedback import FeedbackStore
 from burnish.adapters.sql.jobs import SqlJobs
+from burnish.adapters.sql.locks import Locks
 from burnish.adapters.sql.models import SqlModels
 from burnish.adapters.sql.monitoring import SqlOutcomes
 from burnish.adapters.sql.predictions import SqlPredictions
@@ -52,7 +53,9 @@ class _Tied:
 class SqlUnit:
     """One transaction; `with` begins it, `commit` makes it durable, leaving without undoes it.
 
-    A unit that only reads takes no write lock and sees what is committed at each look.
+    What a unit that writes has read of a model, its runs, or a job stays true until it ends
+    (`Locks`).
+    A unit that only reads takes no lock and sees what is committed at each look.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class SqlUnit:
         reads_only: bool = False,
     ) -> None:
         self._open = engine.connect if reads_only else partial(writing, engine)
+        self._reads_only = reads_only
         self._engine = engine
         self._clock = clock
         self._ids = ids
@@ -77,18 +81,19 @@ class SqlUnit:
         connection = self._transaction.__enter__()
         self._committed = False
         self.connection = connection
-        self.models = SqlModels(connection, self._clock)
-        self.releases = SqlReleases(connection, self._clock)
-        self.versions = SqlVersions(connection)
+        locks = Locks(connection, reads_only=self._reads_only)
+        self.models = SqlModels(connection, self._clock, locks)
+        self.releases = SqlReleases(connection, self._clock, locks)
+        self.versions = SqlVersions(connection, locks)
         self.replicas = SqlReplicas(connection)
-        self.jobs = SqlJobs(connection)
-        self.runs = SqlRuns(connection)
+        self.jobs = SqlJobs(connection, locks)
+        self.runs = SqlRuns(connection, locks)
         self.evaluations = SqlEvaluations(connection)
-        self.audit = SqlAudit(connection, self._clock)
-        self.outbox = SqlOutbox(connection, self._clock, self._trace_id)
+        self.audit = SqlAudit(connection, self._clock, locks)
+        self.outbox = SqlOutbox(connection, self._clock, self._trace_id, locks)
         self.feedback = FeedbackStore(connection)
         self.predictions = SqlPredictions(self._engine)
-        self.datasets = DatasetStore(connection)
+        self.datasets = DatasetStore(connection, locks)
         self.decisions = DecisionStore(connection)
         self.outcomes = SqlOutcomes(connection)
         self.audit_log = self.audit

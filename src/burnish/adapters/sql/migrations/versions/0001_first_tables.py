@@ -264,6 +264,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("runs", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_runs_model"), ["model"], unique=False)
+        batch_op.create_index(
+            "uq_runs_active",
+            ["model"],
+            unique=True,
+            sqlite_where=sa.text("ended_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL"),
+        )
 
     op.create_table(
         "shards",
@@ -277,6 +284,7 @@ def downgrade() -> None:
     """Go back."""
     op.drop_table("shards")
     with op.batch_alter_table("runs", schema=None) as batch_op:
+        batch_op.drop_index("uq_runs_active")
         batch_op.drop_index(batch_op.f("ix_runs_model"))
 
     op.drop_table("runs")
