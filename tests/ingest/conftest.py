@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -135,12 +136,16 @@ class Front:
 
     def quarantine(self) -> list[dict[str, Any]]:
         """Every line, wherever on its way to the object store it is."""
-        spool, objects = self.data / "spool" / "0", self.objects()
-        local = list((spool / "quarantine").rglob("*.ndjson"))
-        files = {str(path.relative_to(spool)): path.read_text() for path in local}
-        # A file that has just been uploaded is still in the folder, under the same name.
-        files |= {key: objects.get(key).decode() for key in objects.list("quarantine/")}
-        return [json.loads(line) for text in files.values() for line in text.splitlines()]
+        objects = self.objects()
+        local = list((self.data / "spool" / "0" / "quarantine").rglob("*.ndjson"))
+        texts: list[str] = []
+        for path in local:
+            with suppress(FileNotFoundError):  # uploaded meanwhile: it is read below
+                texts.append(path.read_text())
+        texts += [objects.get(key).decode() for key in objects.list("quarantine/")]
+        # A file that has just been uploaded is still in the folder; its lines name their moment.
+        lines = dict.fromkeys(line for text in texts for line in text.splitlines())
+        return [json.loads(line) for line in lines]
 
 
 def record(number: int = 1, **changes: Any) -> dict[str, Any]:
