@@ -14,7 +14,7 @@ from burnish.adapters.prediction_log import PredictionWriter
 from burnish.feedback.prediction import Prediction
 from burnish.kernel.digest import digest
 from burnish.kernel.objects import payload_key
-from support.world import prediction as answered
+from support.samples import prediction as answered
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -45,7 +45,9 @@ class Rows:
 
 
 def prediction(number: int, payload: bytes | None = None) -> Prediction:
-    return answered(f"1.{number}", payload_sha256=None if payload is None else digest(payload))
+    return answered(
+        number, id=f"1.{number}", payload_sha256=None if payload is None else digest(payload)
+    )
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -23,7 +23,7 @@ from burnish.feedback.model import Selection
 from burnish.feedback.verdict import Verdict
 from burnish.kernel.digest import digest
 from burnish.kernel.policy import DatasetPolicy, ModelPolicy
-from support.ledger import laundry
+from support.samples import policy as laundry
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 SEEDS = st.integers(min_value=0, max_value=2**32)

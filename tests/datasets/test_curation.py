@@ -6,7 +6,7 @@ from burnish.datasets.model import Reason
 from burnish.feedback.model import Selection
 from burnish.feedback.verdict import Verdict
 from burnish.kernel.digest import digest
-from support.world import prediction
+from support.samples import prediction
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -140,9 +140,9 @@ def test_a_prediction_leads_to_the_input_that_was_captured() -> None:
     nothing = verdict("e", "good", 4, payload=None)
     elsewhere = verdict("f", "good", 5, payload="https://photos.example/1.jpg")
     predictions = {
-        "3.x": prediction("3.x", payload_sha256=photo),
-        "3.y": prediction("3.y", model="face", payload_sha256=photo),
-        "3.w": prediction("3.w"),
+        "3.x": prediction(1, id="3.x", payload_sha256=photo),
+        "3.y": prediction(2, id="3.y", model="face", payload_sha256=photo),
+        "3.w": prediction(3, id="3.w", payload_sha256=None),
     }
     verdicts = [given, foreign, unknown, uncaptured, nothing, elsewhere]
     assert list(locate(verdicts, predictions).values()) == [

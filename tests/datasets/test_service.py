@@ -23,8 +23,8 @@ from burnish.kernel.digest import digest
 from burnish.kernel.errors import Stale
 from burnish.kernel.ids import DatasetId
 from burnish.kernel.policy import ModelPolicy
-from support.ledger import laundry
-from support.world import prediction
+from support.samples import policy as laundry
+from support.samples import prediction
 
 About = Callable[..., FeedbackRecord]
 World = Any  # of tests/conftest.py
@@ -130,7 +130,7 @@ def test_a_record_is_resolved_through_its_prediction_or_left_out_with_its_reason
 ) -> None:
     people_judge(world, about, range(60))
     world.photo("seen")
-    world.predictions.append([prediction(GIVEN, payload_sha256=digest(b"seen"))])
+    world.predictions.append([prediction(1, id=GIVEN, payload_sha256=digest(b"seen"))])
     world.say(
         about("known", "good", payload=None, prediction_id=GIVEN),
         about("unknown", "good", payload=None, prediction_id=NEVER_GIVEN),

@@ -16,7 +16,8 @@ from burnish.kernel.digest import digest
 from burnish.kernel.ids import RunId
 from burnish.kernel.inference import LoadedModel
 from burnish.kernel.objects import payload_key
-from support.ledger import NOON, Ledger, laundry
+from support.ledger import NOON, Ledger
+from support.samples import policy as laundry
 
 N = 60
 

@@ -29,7 +29,8 @@ from burnish.monitoring.model import ROLLBACK_ALPHA, Tally, weigh
 from burnish.monitoring.service import Monitor, live
 from burnish.releases import service as releases
 from burnish.releases.model import NothingToRollBackTo, Release, ReleaseState
-from support.ledger import Ledger, laundry
+from support.ledger import Ledger
+from support.samples import policy as laundry
 
 
 class Production:

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from burnish.adapters.system import new_id
 from burnish.kernel.audit import SYSTEM
 from burnish.kernel.errors import BurnishError, IllegalTransition, InvalidInput, Stale
 from burnish.kernel.ids import RunId
@@ -14,7 +13,8 @@ from burnish.pipeline import service
 from burnish.pipeline.model import ENDS, TRANSITIONS, Cause, Run, RunEvent, RunState
 from burnish.pipeline.performer import ATTEMPTS, Actions, Performer
 from burnish.pipeline.saga import HALVES, RELEASE_HALF, TRAINING_HALF, Progress, Step, drive
-from support.ledger import Ledger, laundry
+from support.ledger import Ledger, start_run
+from support.samples import policy as laundry
 
 
 class Killed(BaseException):
@@ -108,21 +108,7 @@ def start(ledger: Ledger) -> RunId:
 
 
 def begin(ledger: Ledger) -> RunId:
-    unit = ledger.unit()
-    with unit:
-        run = service.start(
-            unit,
-            id_=RunId(new_id()),
-            model="laundry",
-            cause=Cause(rule="corrections", reason="enough", corrections=100),
-            offsets={"0": 100},
-            trace_id="0" * 32,
-            actor=SYSTEM,
-            now=ledger.now,
-        )
-        unit.commit()
-    assert run is not None
-    return run.id
+    return start_run(ledger.unit(), now=ledger.now).id
 
 
 def state(ledger: Ledger, run: RunId) -> RunState:

@@ -29,7 +29,8 @@ from burnish.releases.model import (
     next_version,
     predecessor,
 )
-from support.ledger import Ledger, laundry
+from support.ledger import Ledger
+from support.samples import policy as laundry
 
 
 def history_machine(new_ledger: Callable[[], Ledger]) -> type[RuleBasedStateMachine]:

@@ -12,8 +12,11 @@ from burnish.adapters.sql.schema import metadata
 from burnish.adapters.sql.unit import SqlUnit
 from burnish.adapters.system import new_id
 from burnish.kernel.audit import SYSTEM
-from burnish.kernel.policy import ModelPolicy, policy_of
+from burnish.kernel.ids import RunId
+from burnish.kernel.policy import ModelPolicy
 from burnish.models.service import apply_policy
+from burnish.pipeline import service as runs
+from burnish.pipeline.model import Cause, Run
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -72,9 +75,21 @@ class Ledger:
         return policy
 
 
-def laundry(**changes: object) -> ModelPolicy:
-    fields = {"name": "laundry", "kind": "image-classification", "labels": ["good", "defect"]}
-    return policy_of(fields | changes)
+def start_run(unit: SqlUnit, *, now: datetime) -> Run:
+    with unit:
+        run = runs.start(
+            unit,
+            id_=RunId(new_id()),
+            model="laundry",
+            cause=Cause(rule="corrections", reason="enough", corrections=100),
+            offsets={"0": 100},
+            trace_id="0" * 32,
+            actor=SYSTEM,
+            now=now,
+        )
+        unit.commit()
+    assert run is not None
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -7,14 +7,15 @@ from msgspec.structs import replace
 
 from burnish.adapters.system import new_id
 from burnish.evaluation.model import Evaluation, GateResult, Holdout, Verdict
-from burnish.kernel.audit import SYSTEM, Actor
+from burnish.kernel.audit import Actor
 from burnish.kernel.ids import RunId
 from burnish.pipeline import service
-from burnish.pipeline.model import Cause, Run, RunEvent
+from burnish.pipeline.model import Run, RunEvent
 from burnish.pipeline.override import override
 from burnish.pipeline.steps.evaluate import Evaluate
 from burnish.releases import service as releases
-from support.ledger import Ledger, laundry
+from support.ledger import Ledger
+from support.samples import policy as laundry
 
 KIM = Actor(name="kim", trace_id="a" * 32)
 TO_EVALUATING = (RunEvent.COLLECT, RunEvent.PREPARE, RunEvent.TRAIN, RunEvent.EVALUATE)
@@ -36,22 +37,11 @@ class Office:
 
     def begin(self) -> Run:
         unit = self.ledger.unit()
+        run = start_run(unit, now=self.ledger.tick())
         with unit:
-            run = service.start(
-                unit,
-                id_=RunId(new_id()),
-                model="laundry",
-                cause=Cause(rule="corrections", reason="enough", corrections=100),
-                offsets={"0": 100},
-                trace_id="0" * 32,
-                actor=SYSTEM,
-                now=self.ledger.tick(),
-            )
             for event in TO_EVALUATING:
-                assert run is not None
                 run = service.move(unit, run, event, now=self.ledger.tick())
             unit.commit()
-        assert run is not None
         return run
 
     def judged(self, verdict: Verdict) -> Run:

@@ -16,11 +16,12 @@ from burnish.bootstrap.house import House
 from burnish.kernel.audit import SYSTEM
 from burnish.kernel.ids import JobId, ReleaseId, RunId
 from burnish.pipeline import service as runs
-from burnish.pipeline.model import Cause, Run, RunEvent
+from burnish.pipeline.model import Run, RunEvent
 from burnish.releases import service as releases
 from burnish.releases.model import Release
 from burnish.training import service as training
 from burnish.training.model import Job
+from support.ledger import start_run
 
 POLICY = 'name = "laundry"\nkind = "image-classification"\nlabels = ["good", "defect"]\n'
 LIFE = (RunEvent.COLLECT, RunEvent.PREPARE, RunEvent.TRAIN, RunEvent.EVALUATE, RunEvent.READY)
@@ -45,21 +46,7 @@ class Plane:
         return self.ask("PUT", "/v1/models/laundry", content=policy, headers=sent)
 
     def run(self) -> Run:
-        unit = self.house.unit()
-        with unit:
-            run = runs.start(
-                unit,
-                id_=RunId(new_id()),
-                model="laundry",
-                cause=Cause(rule="corrections", reason="enough", corrections=100),
-                offsets={"0": 100},
-                trace_id="0" * 32,
-                actor=SYSTEM,
-                now=utc_now(),
-            )
-            unit.commit()
-        assert run is not None
-        return run
+        return start_run(self.house.unit(), now=utc_now())
 
     def awaiting(self) -> Run:
         """Bring a run to where a person must approve."""

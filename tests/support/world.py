@@ -16,7 +16,6 @@ from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.datasets.service import DatasetService
 from burnish.feedback.model import FeedbackRecord, RawObject, RawRecord
 from burnish.feedback.parse import PLAIN, record_of
-from burnish.feedback.prediction import Prediction
 from burnish.feedback.service import project
 from burnish.kernel.digest import digest
 from burnish.kernel.objects import payload_key
@@ -111,20 +110,6 @@ def record(subject: str, final: str, **changes: Any) -> FeedbackRecord:
         "payload": f"burnish:{digest(subject.encode())}",
     }
     return FeedbackRecord(**(fields | changes))
-
-
-def prediction(id_: str, **changes: Any) -> Prediction:
-    fields = {
-        "id": id_,
-        "model": "laundry",
-        "release": "r1",
-        "generation": 1,
-        "model_version": "1.0.0",
-        "label": "good",
-        "confidence": 0.75,
-        "at": NOON,
-    }
-    return Prediction(**(fields | changes))
 
 
 @pytest.fixture(scope="session")

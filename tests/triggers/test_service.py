@@ -17,8 +17,8 @@ from burnish.kernel.policy import ModelPolicy
 from burnish.pipeline.model import RunEvent
 from burnish.pipeline.service import move
 from burnish.triggers.model import Rule
-from support.ledger import laundry
-from support.world import prediction
+from support.samples import policy as laundry
+from support.samples import prediction
 
 About = Callable[..., FeedbackRecord]
 World = Any  # of tests/conftest.py
@@ -171,7 +171,7 @@ def test_a_photo_is_found_through_its_prediction(
 ) -> None:
     ids = [f"1.01890000-0000-7000-8000-00000000000{number}" for number in range(3)]
     world.predictions.append(
-        [prediction(id_, label="defect", payload_sha256=digest(b"same")) for id_ in ids[:2]]
+        [prediction(1, id=id_, label="defect", payload_sha256=digest(b"same")) for id_ in ids[:2]]
     )
     world.say(
         *(about(id_, "good", payload=None, predicted="defect", prediction_id=id_) for id_ in ids)
