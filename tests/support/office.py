@@ -14,7 +14,7 @@ from burnish.pipeline.model import Run, RunEvent
 from burnish.pipeline.override import override
 from burnish.pipeline.steps.evaluate import Evaluate
 from burnish.releases import service as releases
-from support.ledger import Ledger
+from support.ledger import Ledger, start_run
 from support.samples import policy as laundry
 
 KIM = Actor(name="kim", trace_id="a" * 32)
