@@ -56,7 +56,7 @@ def test_a_line_says_when_how_grave_what_who_and_in_which_trace(lines: io.String
 
 def test_a_library_that_logs_its_own_way_comes_out_the_same(lines: io.StringIO) -> None:
     bind_trace(f"00-{TRACE}-{SPAN}-01")
-    logging.getLogger("some.library").warning("odd %s", "thing", extra={"key": "value"})
+    logging.getLogger("another.package").warning("odd %s", "thing", extra={"key": "value"})
     (line,) = read(lines)
     assert (line["event"], line["level"], line["role"]) == ("odd thing", "warning", "ingest")
     assert (line["trace_id"], line["key"]) == (TRACE, "value")
@@ -73,7 +73,7 @@ def test_an_exception_stays_one_line(lines: io.StringIO) -> None:
 
 def test_what_is_below_the_level_is_not_written(lines: io.StringIO) -> None:
     structlog.get_logger().debug("detail")
-    logging.getLogger("some.library").debug("detail")
+    logging.getLogger("another.package").debug("detail")
     assert read(lines) == []
 
 

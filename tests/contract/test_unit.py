@@ -1,12 +1,13 @@
 """Contract of the unit of work: all or nothing, and what was read stays true."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import Engine, text
 
-from burnish.adapters.sql.engine import database_url, make_engine
+from burnish.adapters.sql.engine import DatabaseUnreachable, database_url, make_engine, reach
 from burnish.adapters.sql.locks import LockOrderBroken
 from burnish.adapters.sql.unit import SqlUnit
 from burnish.kernel.audit import SYSTEM
@@ -132,6 +133,17 @@ def test_a_refused_url_does_not_give_its_password_away() -> None:
     with pytest.raises(InvalidInput) as caught:
         make_engine("mysql://ann:hunter2@db/burnish")
     assert "hunter2" not in caught.value.detail + str(caught.value.facts)
+
+
+@pytest.mark.parametrize("url", ["sqlite:///{}/no/such.db", "postgresql://ann:hunter2@/x?host={}"])
+def test_a_database_that_is_not_there_is_named_without_its_password(
+    url: str, tmp_path: Path
+) -> None:
+    engine = make_engine(url.format(tmp_path))
+    with pytest.raises(DatabaseUnreachable, match=r"does not answer \(.+\): start it") as caught:
+        reach(engine)
+    assert str(tmp_path.name) in caught.value.detail
+    assert "hunter2" not in caught.value.detail
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg"])

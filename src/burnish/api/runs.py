@@ -1,5 +1,8 @@
 """Runs, datasets and evaluations, over HTTP."""
 
+from datetime import datetime
+from typing import Protocol
+
 import msgspec
 from litestar import Response, get, post
 from litestar.datastructures import State
@@ -13,10 +16,12 @@ from burnish.api.pages import Items
 from burnish.api.problems import RESPONSES
 from burnish.datasets.model import Dataset
 from burnish.evaluation.model import Evaluation
+from burnish.kernel.audit import Actor
 from burnish.kernel.ids import DatasetId, RunId
 from burnish.pipeline import service
 from burnish.pipeline.model import Run, StepRecord
 from burnish.pipeline.override import override
+from burnish.pipeline.ports import PipelineUnit
 
 _WHAT = "the run's revision"
 
@@ -49,64 +54,34 @@ def get_run(state: State, run_id: FromPath[str]) -> Response[RunView]:
 @post("/v1/runs/{run_id:str}/approve", status_code=200, sync_to_thread=True, responses=RESPONSES)
 def approve_run(
     request: Asked,
-    state: State,
     run_id: FromPath[str],
     data: JSONBody[Reason],
     if_match: IfMatch = None,
 ) -> Run:
     """Let a candidate that passed its gates into production."""
-    control: Control = state.control
-    actor = actor_of(request)
-    return service.approve(
-        control.units(actor),
-        RunId(run_id),
-        expected=expected(if_match, _WHAT),
-        actor=actor,
-        reason=data.reason,
-        now=control.clock(),
-    )
+    return _decided(service.approve, request, run_id, data, if_match)
 
 
 @post("/v1/runs/{run_id:str}/reject", status_code=200, sync_to_thread=True, responses=RESPONSES)
 def reject_run(
     request: Asked,
-    state: State,
     run_id: FromPath[str],
     data: JSONBody[Reason],
     if_match: IfMatch = None,
 ) -> Run:
     """Turn a candidate down."""
-    control: Control = state.control
-    actor = actor_of(request)
-    return service.reject(
-        control.units(actor),
-        RunId(run_id),
-        expected=expected(if_match, _WHAT),
-        actor=actor,
-        reason=data.reason,
-        now=control.clock(),
-    )
+    return _decided(service.reject, request, run_id, data, if_match)
 
 
 @post("/v1/runs/{run_id:str}/cancel", status_code=200, sync_to_thread=True, responses=RESPONSES)
 def cancel_run(
     request: Asked,
-    state: State,
     run_id: FromPath[str],
     data: JSONBody[Reason],
     if_match: IfMatch = None,
 ) -> Run:
     """End a run that has not begun to release, and its training job."""
-    control: Control = state.control
-    actor = actor_of(request)
-    return service.cancel(
-        control.units(actor),
-        RunId(run_id),
-        expected=expected(if_match, _WHAT),
-        actor=actor,
-        reason=data.reason,
-        now=control.clock(),
-    )
+    return _decided(service.cancel, request, run_id, data, if_match)
 
 
 @post("/v1/runs/{run_id:str}/override", status_code=202, sync_to_thread=True, responses=RESPONSES)
@@ -154,6 +129,38 @@ def get_evaluation(state: State, evaluation_id: FromPath[str]) -> Evaluation:
     control: Control = state.control
     with control.views() as view:
         return view.evaluations.get(evaluation_id)
+
+
+class _Decision(Protocol):
+    """A use case by which a person decides on a run that they have seen."""
+
+    def __call__(
+        self,
+        unit: PipelineUnit,
+        id_: RunId,
+        *,
+        expected: int,
+        actor: Actor,
+        reason: str,
+        now: datetime,
+    ) -> Run:
+        """Decide. Raises Stale, IllegalTransition."""
+        ...
+
+
+def _decided(
+    decide: _Decision, request: Asked, run_id: str, why: Reason, if_match: str | None
+) -> Run:
+    control: Control = request.app.state.control
+    actor = actor_of(request)
+    return decide(
+        control.units(actor),
+        RunId(run_id),
+        expected=expected(if_match, _WHAT),
+        actor=actor,
+        reason=why.reason,
+        now=control.clock(),
+    )
 
 
 def _seen(view: View, run: Run) -> RunView:

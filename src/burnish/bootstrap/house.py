@@ -16,7 +16,7 @@ from burnish.adapters.durable import DbosMessenger
 from burnish.adapters.lock import locked
 from burnish.adapters.objects import LocalObjects
 from burnish.adapters.secrets import Secrets, ensure_secrets
-from burnish.adapters.sql.engine import make_engine
+from burnish.adapters.sql.engine import make_engine, reach
 from burnish.adapters.sql.migrate import upgrade
 from burnish.adapters.sql.unit import SqlUnit
 from burnish.adapters.system import new_id, utc_now
@@ -51,6 +51,7 @@ class House:
         configure_logging(role, settings.log.level)
         secrets = ensure_secrets(settings.data)
         engine = make_engine(settings.database.url)
+        reach(engine)
         house = cls(
             settings=settings,
             secrets=secrets,

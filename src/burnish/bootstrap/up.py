@@ -6,6 +6,7 @@ from typing import Final
 from burnish import config
 from burnish.adapters.role_process import Role, role_of_ours
 from burnish.adapters.secrets import TOKEN_FILE, ensure_secrets
+from burnish.adapters.sql.engine import make_engine, reach
 from burnish.adapters.supervisor import Pace, supervise
 from burnish.settings import Settings
 
@@ -18,6 +19,9 @@ def run(settings: Settings) -> int:
     if secrets.token_is_new:
         _say("The administrator's token, shown this once and kept in the file beside it:")
         _say(f"  {secrets.admin_token}   {settings.data / TOKEN_FILE}")
+    engine = make_engine(settings.database.url)
+    reach(engine)  # better said once, here, than by four roles
+    engine.dispose()
     process = settings.process
     pace = Pace(ready=process.ready_seconds, drain=process.drain_seconds + GRACE_S)
     return supervise(_roles(settings), settings.data, say=_say, pace=pace)

@@ -7,16 +7,22 @@ from typing import Any, Final
 
 import psycopg
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.pool import QueuePool
 
-from burnish.kernel.errors import InvalidInput
+from burnish.kernel.errors import InvalidInput, Unavailable
 
 BUSY_TIMEOUT_S: Final = 30  # a writer waits so long for another one, on either database
 IDLE_TIMEOUT_S: Final = 60  # a transaction at rest for longer is dead, and its locks go
 POOL_SIZE: Final = 5
 MAX_OVERFLOW: Final = 15  # four roles then stay below the 100 connections of a fresh PostgreSQL
 WAL_SAFE_SINCE = (3, 51, 3)  # before it, SQLite could reset a WAL that another writer was using
+
+
+class DatabaseUnreachable(Unavailable):
+    """The metadata database does not answer, is not there, or does not let us in."""
+
+    code = "database.unreachable"
 
 
 def database_url(text: str) -> URL:
@@ -47,6 +53,18 @@ def make_engine(text: str) -> Engine:
     """
     url = database_url(text)
     return _sqlite(url) if url.get_backend_name() == "sqlite" else _postgresql(url)
+
+
+def reach(engine: Engine) -> None:
+    """Return once the database answers. Raises DatabaseUnreachable if it does not."""
+    try:
+        engine.connect().close()
+    except OperationalError as error:
+        where = engine.url.render_as_string(hide_password=True)
+        why = str(error.orig).partition("\n")[0]
+        raise DatabaseUnreachable(
+            f"{where} does not answer ({why}): start it, create it, or correct database.url."
+        ) from error
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Every table of the metadata database. Migrations under `migrations/` make exactly these."""
+"""Every table of the metadata database. The migrations beside make exactly these."""
 
 from datetime import UTC, datetime
 
