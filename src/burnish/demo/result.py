@@ -49,6 +49,41 @@ class Swap(Struct, frozen=True, kw_only=True):
     ready_seconds: float | None = None  # fetching, checking, loading and warming off to the side
 
 
+class Gate(Struct, frozen=True, kw_only=True):
+    """What one gate said of the refused candidate."""
+
+    gate: str
+    verdict: str
+    value: float | None = None
+    threshold: float | None = None
+    reason: str = ""
+
+
+class Refused(Struct, frozen=True, kw_only=True):
+    """The candidate trained on shuffled labels, and why the gates kept it out."""
+
+    run: str
+    model_version: str
+    verdict: str  # of the evaluation
+    holdout_accuracy: float | None
+    champion_accuracy: float | None  # of the model that served, on the same photos
+    gates: list[Gate]
+    report: str  # id of the evaluation
+
+
+class Rollback(Struct, frozen=True, kw_only=True):
+    """The way back from the candidate that an operator forced through."""
+
+    cause: str
+    seconds: float  # decision to the first answer of the release before
+    failed: int  # requests without an answer while the bad release served, and on the way back
+    source: str = field(name="from")  # model versions
+    target: str = field(name="to")
+    reason: str = ""  # in words, with the figures that decided
+    sampled: int = 0  # outcomes of answers drawn at random that it took
+    accuracy: float | None = None  # live, of those
+
+
 class Result(Struct, frozen=True, kw_only=True):
     """The whole story."""
 
@@ -56,8 +91,8 @@ class Result(Struct, frozen=True, kw_only=True):
     serving: ServingSummary
     swaps: list[Swap]
     wall_seconds: float
-    refused: dict[str, Any] | None = None  # told from the next step on
-    rollback: dict[str, Any] | None = None  # likewise
+    refused: Refused | None = None
+    rollback: Rollback | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document."""
@@ -67,8 +102,8 @@ class Result(Struct, frozen=True, kw_only=True):
             ],
             "serving": msgspec.to_builtins(self.serving),
             "swaps": msgspec.to_builtins(self.swaps),
-            "refused": self.refused,
-            "rollback": self.rollback,
+            "refused": msgspec.to_builtins(self.refused),
+            "rollback": msgspec.to_builtins(self.rollback),
             "wall_seconds": self.wall_seconds,
         }
 
