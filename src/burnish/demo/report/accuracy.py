@@ -14,7 +14,7 @@ from burnish.demo.report.words import NOTHING, interval, percent
 
 MARGIN: Final = 0.03  # accuracy left free above and below
 TOP, LEFT, RIGHT, FOOT = 14.0, 46.0, 14.0, 46.0  # px around the plot
-TICKS: Final = 5
+TICKS: Final = 7
 
 
 class Point(Struct, frozen=True, kw_only=True):
@@ -85,7 +85,7 @@ def accuracy(tale: Tale) -> Element:
 
 
 def _draw(shown: list[Point], size: Size) -> tuple[float, Iterator[Element]]:
-    height = 270.0 if size.compact else 300.0
+    height = 270.0 if size.compact else 350.0
     low = max(0.0, min(point.low for point in shown) - MARGIN)
     high = min(1.0, max(point.high for point in shown) + MARGIN)
     return height, _shapes(

@@ -77,10 +77,10 @@ def slowest(answers: Sequence[Answer]) -> list[Answer]:
 
 
 def shares(judged: Sequence[Judged], began: float, size: float) -> list[Share]:
-    """Return how many were right in each bucket that holds any; versions are never mixed in one."""
-    sorted_in: defaultdict[tuple[int, str], list[Judged]] = defaultdict(list)
+    """Return how many were right in each bucket that holds any; no two releases in one."""
+    sorted_in: defaultdict[tuple[int, int], list[Judged]] = defaultdict(list)
     for one in judged:
-        sorted_in[int((one.at - began) // size), one.model_version].append(one)
+        sorted_in[int((one.at - began) // size), one.generation].append(one)
     return [share(members, began) for _, members in sorted(sorted_in.items())]
 
 

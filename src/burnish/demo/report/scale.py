@@ -58,7 +58,7 @@ def time_ticks(low: float, high: float, about: int) -> list[float]:
     """Return round seconds between two bounds, as a clock has them.
 
     >>> time_ticks(12, 100, 4)
-    [30.0, 60.0, 90.0]
+    [30, 60, 90]
     """
     if high <= low:
         return [low]

@@ -146,7 +146,7 @@ def rollback(result: Result) -> Element | None:
             "dl",
             figure("Time", seconds(back.seconds), "decision to first old answer"),
             figure("Live accuracy", percent(back.accuracy), f"of {_outcomes(back.sampled)}"),
-            figure("Cause", back.cause),
+            figure("Cause", back.cause.replace("_", " ")),
             figure("Failed meanwhile", f"{back.failed:,}", "requests without an answer"),
             class_="figures",
         ),

@@ -17,6 +17,7 @@ class Column(Struct, frozen=True):
     name: str
     number: bool = False
     head: bool = False  # its cells name their rows
+    prose: bool = False  # its cells are sentences
 
 
 def table(
@@ -56,4 +57,6 @@ def figure(name: str, value: str | Element, note: str = "") -> Element:
 
 
 def _cell(tag: str, column: Column, child: Element | str, scope: str | None = None) -> Element:
-    return el(tag, child, scope=scope, class_="n" if column.number else None)
+    return el(
+        tag, child, scope=scope, class_="n" if column.number else "prose" if column.prose else None
+    )

@@ -10,7 +10,7 @@ from msgspec import Struct
 from burnish.demo.answers import Answer
 from burnish.demo.result import Result
 
-SAME_S: Final = 2.0  # a moment this close to a change that callers saw is that change
+SAME_S: Final = 2.0  # a moment this close to a change of its kind that callers saw is that change
 
 
 class Kind(StrEnum):
@@ -35,7 +35,7 @@ class Judged(Struct, frozen=True, kw_only=True):
 
     at: float  # seconds, monotonic
     right: bool
-    model_version: str
+    generation: int  # that gave it
 
 
 class Tale(Struct, frozen=True, kw_only=True):
@@ -97,7 +97,6 @@ def marks(tale: Tale) -> list[Moment]:
         Moment(at=moment.at - tale.began, kind=moment.kind, label=moment.label)
         for moment in tale.moments
     ]
-    changes = [moment.at for moment in told if moment.kind in {Kind.SWAP, Kind.ROLLBACK}]
     seen = [
         Moment(
             at=reign.start,
@@ -105,9 +104,15 @@ def marks(tale: Tale) -> list[Moment]:
             label=f"rollback to {reign.version}" if reign.returned else f"swap to {reign.version}",
         )
         for reign in reigns(tale)[1:]
-        if all(abs(reign.start - change) > SAME_S for change in changes)
     ]
-    return sorted([*told, *seen], key=lambda moment: moment.at)
+    unsaid = [
+        change
+        for change in seen
+        if not any(
+            moment.kind is change.kind and abs(moment.at - change.at) <= SAME_S for moment in told
+        )
+    ]
+    return sorted([*told, *unsaid], key=lambda moment: moment.at)
 
 
 def forced(tale: Tale, reign: Reign) -> bool:

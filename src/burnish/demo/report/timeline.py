@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from burnish.demo.report import buckets
 from burnish.demo.report.buckets import Latencies, Share
-from burnish.demo.report.marks import depth, draw_mark, legend, place
+from burnish.demo.report.marks import depth, draw_mark, legend, margin, place
 from burnish.demo.report.markup import el
 from burnish.demo.report.picture import (
     FULL,
@@ -26,10 +26,11 @@ from burnish.demo.report.scale import Linear, Log, clock, log_ticks, ticks, time
 from burnish.demo.report.tale import Moment, Reign, Tale, forced, marks, reigns
 from burnish.demo.report.words import milliseconds, percent
 
-LEFT, RIGHT = 52.0, 12.0  # px
+LEFT: Final = 52.0  # px
 RIBBON, GAP = 24.0, 26.0  # px: who served; between the panels
 HEADROOM: Final = 1.3  # of the slowest request
 MIN_RATIO: Final = 4.0  # between the ends of the latency axis
+APART: Final = 8.0  # px between the words of neighbours
 SHARES: Final = 48  # buckets of judged answers in a telling
 LATENCY_TICKS_PX: Final = 16.0  # closer than that, labels of the latency axis would touch
 
@@ -45,6 +46,7 @@ class Story(Struct, frozen=True, kw_only=True):
     latencies: list[Latencies]
     slowest: list[tuple[float, float]]  # when, ms
     shares: list[Share]
+    live: list[tuple[Reign, Share]]  # of each reign as a whole
     p99_ms: float
 
 
@@ -83,12 +85,18 @@ def _story(tale: Tale) -> Story:
             for answer in buckets.slowest(tale.answers)
         ],
         shares=buckets.shares(tale.judged, began, max(size, (end - start) / SHARES)),
+        live=[
+            (reign, buckets.share(members, began))
+            for reign in here
+            if (members := [one for one in tale.judged if one.generation == reign.generation])
+        ],
         p99_ms=tale.result.serving.p99_ms,
     )
 
 
 def _draw(story: Story, size: Size) -> tuple[float, Iterator[Element]]:
-    x = Linear(story.start, story.end, LEFT, size.width - RIGHT)
+    right = margin(story.marks, story.start, story.end, size, LEFT)
+    x = Linear(story.start, story.end, LEFT, size.width - right)
     labels = place(story.marks, x, size)
     ribbon = depth(labels)
     top = ribbon + RIBBON + GAP
@@ -107,7 +115,7 @@ def _draw(story: Story, size: Size) -> tuple[float, Iterator[Element]]:
             yield from _right(story, x, bottom + GAP, floor)
         yield from _ribbon(story, x, ribbon)
         for label in labels:
-            yield from draw_mark(label, x(label.mark.at), ribbon, floor)
+            yield from draw_mark(label, x(label.mark.at), floor)
 
     return floor + 24, shapes()
 
@@ -141,7 +149,7 @@ def _latency(story: Story, x: Linear, top: float, bottom: float) -> Iterator[Ele
 def _latency_scale(story: Story, top: float, bottom: float) -> Log:
     answered = [bucket for bucket in story.latencies if bucket.low_ms is not None]
     low = min((bucket.low_ms or 1.0 for bucket in answered), default=1.0) / HEADROOM
-    high = max([latency for _, latency in story.slowest] + [b.high_ms or 1.0 for b in answered])
+    high = max([low, *(ms for _, ms in story.slowest), *(b.high_ms or low for b in answered)])
     return Log(low, max(high * HEADROOM, low * MIN_RATIO), bottom, top)
 
 
@@ -155,7 +163,13 @@ def _right(story: Story, x: Linear, top: float, bottom: float) -> Iterator[Eleme
     for bucket in story.shares:
         at = x((bucket.start + bucket.end) / 2)
         yield line(at, y(bucket.low), at, y(bucket.high), "whisker thin")
-        yield el("circle", cx=at, cy=y(bucket.value), r=3, class_="share")
+        yield el("circle", cx=at, cy=y(bucket.value), r=2.5, class_="share")
+    for reign, mean in story.live:
+        left, right = x(reign.start), x(reign.end)
+        yield line(left, y(mean.value), right, y(mean.value), "mean")
+        words = percent(mean.value, 0)
+        if wide(words) + APART < right - left:
+            yield text((left + right) / 2, bottom - 6, words, "value", anchor="middle")
 
 
 def _ribbon(story: Story, x: Linear, top: float) -> Iterator[Element]:
@@ -166,7 +180,7 @@ def _ribbon(story: Story, x: Linear, top: float) -> Iterator[Element]:
         bar = box(left, top, max(1.0, right - left), RIBBON, f"reign {kind}")
         bar.append(el("title", f"{reign.version} from {clock(reign.start)} to {clock(reign.end)}"))
         yield bar
-        if wide(reign.version) < right - left:
+        if wide(reign.version) + APART < right - left:
             middle = (left + right) / 2
             yield text(middle, top + 16, reign.version, f"version {kind}", anchor="middle")
     yield text(0, top + 16, "serving", "axis")
@@ -183,6 +197,7 @@ def _key(story: Story, failed: int) -> Element:
     if story.shares:
         dot = el("circle", cx=11, cy=8, r=3, class_="share")
         items.append((sign(line(11, 1, 11, 15, "whisker thin"), dot), "right, 95% interval"))
+        items.append((sign(line(1, 8, 21, 8, "mean")), "right, of each release"))
     items.extend(legend(story.marks))
     if story.bad:
         items.append((sign(box(1, 2, 20, 12, "bad-reign key-box")), "the forced release served"))

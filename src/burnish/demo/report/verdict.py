@@ -44,6 +44,7 @@ def verdict(tale: Tale) -> Element | None:
         _summary(refused, evaluation),
         _gates(evaluation.gates if evaluation else refused.gates),
         _evidence(evaluation) if evaluation else None,
+        _names(evaluation.newly_wrong) if evaluation else None,
         class_="card",
         aria_labelledby="refused",
     )
@@ -65,7 +66,7 @@ def _summary(refused: Refused, evaluation: Evaluation | None) -> Element:
             "dl",
             figure("Candidate", refused.model_version, f"run {refused.run}"),
             figure("Holdout accuracy", percent(refused.holdout_accuracy), spread),
-            figure("Served meanwhile", percent(refused.champion_accuracy), "on the same photos"),
+            figure("The model serving", percent(refused.champion_accuracy), "on the same photos"),
             class_="figures",
         ),
     )
@@ -77,7 +78,7 @@ def _gates(gates: Sequence[GateResult | Gate]) -> Element:
             gate.gate,
             badge(str(gate.verdict)),
             _value(gate.gate, gate.value),
-            _value(gate.gate, gate.threshold),
+            _value(gate.gate, gate.threshold or None),  # a floor of 0 is none
             _track(gate),
             gate.reason,
         ]
@@ -89,7 +90,7 @@ def _gates(gates: Sequence[GateResult | Gate]) -> Element:
         Column("value", number=True),
         Column("threshold", number=True),
         Column("0 to 100%"),
-        Column("reason"),
+        Column("reason", prose=True),
     ]
     return table("Every gate, and what it rests on", columns, rows)
 
@@ -98,7 +99,7 @@ def _evidence(evaluation: Evaluation) -> Element:
     return el(
         "div",
         _confusion(evaluation.confusion),
-        _paired(evaluation.paired, evaluation.newly_wrong) if evaluation.paired else None,
+        _paired(evaluation.paired) if evaluation.paired else None,
         class_="two",
     )
 
@@ -114,7 +115,7 @@ def _confusion(counts: dict[str, dict[str, int]]) -> Element:
         "div",
         el(
             "table",
-            el("caption", "Confusion matrix: rows are the truth, columns the answer"),
+            el("caption", "Confusion matrix (truth by row)"),
             el("thead", head),
             el("tbody", rows),
             class_="confusion",
@@ -134,7 +135,7 @@ def _cell(truth: str, said: str, row: dict[str, int]) -> Element:
     )
 
 
-def _paired(pair: Paired, wrong: Sequence[str]) -> Element:
+def _paired(pair: Paired) -> Element:
     both = max(1, pair.fixes + pair.breaks)
     split = 300 * pair.fixes / both
     return el(
@@ -157,7 +158,6 @@ def _paired(pair: Paired, wrong: Sequence[str]) -> Element:
             figure("P(better)", percent(pair.p_better), "than the model serving"),
             class_="figures",
         ),
-        _names(wrong),
     )
 
 
@@ -171,6 +171,7 @@ def _names(wrong: Sequence[str]) -> Element | None:
         el("h3", f"Newly wrong: {counted(len(wrong), 'photo')}"),
         _chips(wrong[:NAMED]),
         el("details", more, _chips(rest)) if rest else None,
+        class_="names",
     )
 
 

@@ -1,6 +1,5 @@
 """Figures and outcomes as a reader says them."""
 
-from collections.abc import Sequence
 from statistics import median
 from typing import Final
 
@@ -84,7 +83,7 @@ def swap_us(result: Result) -> float | None:
 def headline(result: Result) -> str:
     """Return the outcome in one sentence."""
     if result.faults:
-        return "The story did not hold: " + _joined(result.faults)
+        return f"The story did not hold: {result.faults[0]}"
     turns = released(result)
     requests = counted(result.serving.requests, "request")
     served = f"and not one of {requests} failed"
@@ -101,16 +100,12 @@ def lede(result: Result) -> str:
     if result.refused is not None:
         said.append("A candidate trained on shuffled labels was refused by the gates.")
     if result.rollback is not None:
-        live = result.rollback.accuracy
-        fell = f", its live accuracy was {percent(live, 0)}" if live is not None else ""
+        back = result.rollback
+        fell = ""
+        if back.accuracy is not None:
+            fell = f"it was right in {percent(back.accuracy, 0)} of the sampled answers, and "
         said.append(
-            f"Forced into production all the same{fell}, and it was rolled back automatically:"
-            f" {result.rollback.target} answered again {seconds(result.rollback.seconds)}"
-            " after the decision."
+            f"Forced into production all the same, {fell}it was rolled back automatically:"
+            f" {back.target} answered again {seconds(back.seconds)} after the decision."
         )
     return " ".join(said)
-
-
-def _joined(sentences: Sequence[str]) -> str:
-    text = " ".join(sentences)
-    return text[:1].lower() + text[1:] if text[:1].isalpha() else text
