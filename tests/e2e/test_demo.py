@@ -59,3 +59,20 @@ def test_every_swap_is_the_move_of_a_pointer(told: dict[str, Any]) -> None:
     swaps = told["swaps"]
     assert len(swaps) > 1
     assert all(swap["swap_us"] < 1000 for swap in swaps)
+
+
+def test_a_candidate_that_learnt_from_shuffled_labels_is_refused(told: dict[str, Any]) -> None:
+    refused = told["refused"]
+    assert refused["verdict"] == "FAIL"
+    assert refused["holdout_accuracy"] < refused["champion_accuracy"]
+    assert any(gate["verdict"] == "FAIL" and gate["reason"] for gate in refused["gates"])
+
+
+def test_forced_into_production_it_is_taken_back_without_a_failed_request(
+    told: dict[str, Any],
+) -> None:
+    rollback = told["rollback"]
+    assert rollback["cause"] == "live_accuracy"
+    assert rollback["from"] == told["refused"]["model_version"]
+    assert rollback["to"] == told["rounds"][-1]["model_version"]
+    assert rollback["failed"] == 0
