@@ -35,7 +35,9 @@ def table(
         )
         for row in rows
     ]
-    whole = el("table", el("caption", caption), el("thead", head), el("tbody", body))
+    # The caption's words stay in sight, and wrap, while the table scrolls beneath them.
+    named = el("caption", el("span", caption))
+    whole = el("table", named, el("thead", head), el("tbody", body))
     # A region that scrolls must be reachable by keyboard, and then it needs a name.
     return el("div", whole, class_="scroll", role="region", aria_label=caption, tabindex="0")
 
