@@ -44,6 +44,7 @@ class Story(Struct, frozen=True, kw_only=True):
     bad: list[Reign]  # the part of them that was forced
     marks: list[Moment]
     latencies: list[Latencies]
+    every: float  # seconds of each of them
     slowest: list[tuple[float, float]]  # when, ms
     shares: list[Share]
     live: list[tuple[Reign, Share]]  # of each reign as a whole
@@ -80,6 +81,7 @@ def _story(tale: Tale) -> Story:
         bad=[reign for reign in here if forced(tale, reign)],
         marks=seen,
         latencies=buckets.latencies(tale.answers, began, size),
+        every=size,
         slowest=[
             (answer.started - began, answer.latency_s * 1000)
             for answer in buckets.slowest(tale.answers)
@@ -187,8 +189,9 @@ def _ribbon(story: Story, x: Linear, top: float) -> Iterator[Element]:
 
 
 def _key(story: Story, failed: int) -> Element:
+    span = "second" if story.every == 1 else f"{story.every:.0f} s"
     items = [
-        (sign(line(1, 8, 21, 8, "median")), "median of each second"),
+        (sign(line(1, 8, 21, 8, "median")), f"median of each {span}"),
         (sign(box(1, 2, 20, 12, "band")), "90% of the requests"),
         (sign(el("circle", cx=11, cy=8, r=2.5, class_="slow")), "the slowest 1%"),
     ]
