@@ -12,9 +12,11 @@ import msgspec
 from burnish.client.http import Http
 from burnish.demo.album import Album, DemoError, Photo
 from burnish.demo.answers import Answer
+from burnish.demo.chaos import FIRST, Chaos
 from burnish.demo.chronicle import ANSWER_S, Chronicle, failure
 from burnish.demo.follow import PROMOTED, Follower
 from burnish.demo.platform import Platform
+from burnish.demo.proof import RecordKey
 from burnish.demo.result import Result
 from burnish.demo.reviewer import Reviewed, label, record, review
 from burnish.demo.screen import Screen
@@ -23,7 +25,7 @@ from burnish.demo.traffic import RATE, Traffic, predict
 ROUNDS: Final = 3
 CALLERS: Final = 2  # arriving photos asked about at once
 UPLOADERS: Final = 2
-DECISION_S: Final = 15.0  # within which a trigger that will fire has fired
+DECISION_S: Final = 60.0  # within which a trigger that will fire has fired
 REFUSED: Final = 300  # results of a batch from here on are no acceptance
 BATCH: Final = "application/x-ndjson"
 
@@ -36,13 +38,14 @@ class Story:
         album: Album,
         platform: Platform,
         screen: Screen,
+        chaos: Chaos,
         *,
         clock: Callable[[], datetime],
         random: Random,
     ) -> None:
         """Take the stage; the platform must be ready."""
         self._album, self._platform, self._screen = album, platform, screen
-        self._clock, self._random = clock, random
+        self._chaos, self._clock, self._random = chaos, clock, random
         self._control, self._ingest = platform.control(), platform.ingest()
         self._follower = Follower(self._control, album.model, screen, platform.check)
         self._traffic = Traffic(platform.serve_url, album.model, album.passers)
@@ -50,12 +53,15 @@ class Story:
         self._truth = {photo.name: photo.label for photo in album.stream}
         self._arrived = 0
         self._asked: list[Answer] = []  # about arriving photos
+        self.accepted: list[RecordKey] = []  # every record that we were told is kept
 
     def tell(self) -> None:
         """Tell it from the first model to the last round."""
-        self._first_model()
+        with self._chaos.round(0, FIRST):
+            self._first_model()
         for number in range(1, ROUNDS + 1):
-            self._round(number)
+            with self._chaos.round(number):
+                self._round(number)
 
     def close(self) -> None:
         """Stop the traffic and hang up."""
@@ -163,6 +169,7 @@ class Story:
             for verdict in fresh.confirmations:
                 line = record(verdict, self._album.model, source=source, at=at)
                 self._ingest.post("/v1/feedback", line, idempotent=True)
+                self.accepted.append((line["source"], line["id"]))
                 phase.advance()
         with self._screen.phase("correcting") as phase:
             phase.note = f"{len(fresh.corrections)} wrong answers"
@@ -183,6 +190,7 @@ class Story:
             refused = [result for result in reply.json()["results"] if result["status"] >= REFUSED]
             if refused:
                 raise DemoError(f"{len(refused)} records were refused, the first: {refused[0]}")
+            self.accepted.extend((line["source"], line["id"]) for line in lines)
         return time.monotonic()
 
     def _follow(self, before: set[str]) -> dict[str, Any] | None:
