@@ -12,6 +12,7 @@ from burnish.client.http import Http
 from burnish.demo.album import Album, DemoError, Photo
 from burnish.demo.answers import Answer
 from burnish.demo.platform import Platform
+from burnish.demo.proof import RecordKey
 from burnish.demo.reviewer import Reviewed, Verdict, label, record
 from burnish.demo.screen import Screen
 from burnish.demo.traffic import predict
@@ -36,6 +37,7 @@ class Application:
         self._arrived = 0
         self.truth: Mapping[str, str] = {photo.name: photo.label for photo in album.stream}
         self.asked: list[Answer] = []  # about arriving photos
+        self.accepted: list[RecordKey] = []  # every record that we were told is kept
         self.judged: dict[str, str] = {}  # photo that models learn from -> URI of its payload
 
     def close(self) -> None:
@@ -97,6 +99,7 @@ class Application:
             phase.note = f"{len(fresh.confirmations)} right answers"
             for line in self._records(fresh.confirmations):
                 self._ingest.post("/v1/feedback", line, idempotent=True)
+                self.accepted.append((line["source"], line["id"]))
                 phase.advance()
         with self._screen.phase("correcting") as phase:
             phase.note = f"{len(fresh.corrections)} wrong answers"
@@ -116,6 +119,7 @@ class Application:
             refused = [result for result in reply.json()["results"] if result["status"] >= REFUSED]
             if refused:
                 raise DemoError(f"{len(refused)} records were refused, the first: {refused[0]}")
+            self.accepted.extend((line["source"], line["id"]) for line in lines)
         return time.monotonic()
 
     def wait_serving(self) -> None:

@@ -1,12 +1,12 @@
 """The chronicle: every round as the control plane tells of it, not as the plot had hoped."""
 
 import time
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
 
-from burnish.client.api import ApiClient
-from burnish.demo.album import DemoError
+from burnish.client.api import ApiClient, Unreachable
 from burnish.demo.answers import Answer, Identity, summarise
 from burnish.demo.application import ANSWER_S
 from burnish.demo.follow import PROMOTED, Follower
@@ -113,10 +113,13 @@ class Chronicle:
         )
 
     def _rollback_event(self) -> dict[str, Any]:
-        for event in self._control.events(model=self._model, after=0):
-            if event["type"] == "ModelRolledBack":
-                return event
-        raise DemoError("The platform says nothing of the rollback.")
+        while True:
+            # Without end, unless the control plane is away: then it is asked again.
+            with suppress(Unreachable):
+                for event in self._control.events(model=self._model, after=0):
+                    if event["type"] == "ModelRolledBack":
+                        return event
+            self._follower.pause()
 
     def _first_answer(self) -> float:
         """Wait for the first answer of the active release and return when it came, monotonic."""

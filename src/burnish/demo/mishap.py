@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from http import HTTPStatus
 from random import Random
 from typing import Any, Final
 
-from burnish.client.api import ApiClient
+from burnish.client.api import ApiClient, ApiProblem, Unreachable
 from burnish.demo.album import Album, DemoError
 from burnish.demo.application import Application
 from burnish.demo.chronicle import Chronicle
@@ -56,13 +57,21 @@ class Mishap:
         self._screen.say(f"  A release that is right less often than {GOOD_LINE} gives way.")
 
     def _apply(self, text: str) -> None:
-        model = self._control.get(f"/v1/models/{self._album.model}")
-        self._control.put(
-            f"/v1/models/{self._album.model}",
-            text.encode(),
-            if_match=model.etag,
-            content_type="application/toml",
-        )
+        """Store a policy, whatever its revision has become meanwhile."""
+        while True:
+            model = self._control.get(f"/v1/models/{self._album.model}")
+            try:
+                self._control.put(
+                    f"/v1/models/{self._album.model}",
+                    text.encode(),
+                    if_match=model.etag,
+                    content_type="application/toml",
+                )
+            except ApiProblem as problem:
+                if problem.status != HTTPStatus.PRECONDITION_FAILED:
+                    raise
+            else:
+                return
 
     def _bad_candidate(self) -> dict[str, Any]:
         """Import shuffled labels and return the run that learns from them, once it has settled."""
@@ -82,15 +91,31 @@ class Mishap:
         self._screen.say(f"  “{REASON}”")
         self._apply(policy(self._album, rollback=GOOD_LINE, paused=True))
         self._screen.say("  The trigger is paused: nothing trains meanwhile.")
-        overridden = self._control.post(
-            f"/v1/runs/{refused['id']}/override",
-            {"reason": REASON},
-            if_match=str(refused["revision"]),
-        ).json()
-        run = self._follower.follow(overridden["id"])
+        run = self._follower.follow(self._override(refused))
         if run["state"] != PROMOTED:
             raise DemoError(f"The override of run {refused['id']} ended {run['state']}.")
         self._chronicle.forced()
+
+    def _override(self, refused: dict[str, Any]) -> str:
+        """Override the gates and return the run that this starts.
+
+        A lost answer does not say whether it has: then the list of runs does.
+        """
+        before = self._follower.runs()
+        while True:
+            try:
+                started = self._control.post(
+                    f"/v1/runs/{refused['id']}/override",
+                    {"reason": REASON},
+                    if_match=str(refused["revision"]),
+                )
+            except Unreachable:
+                self._follower.pause()
+                begun = self._follower.runs() - before
+                if begun:
+                    return begun.pop()
+            else:
+                return str(started.json()["id"])
 
     def _watch(self) -> None:
         """Let photos arrive, and random draws of the answers be judged, until it is taken back."""

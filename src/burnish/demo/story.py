@@ -8,17 +8,19 @@ from typing import Any, Final
 
 from burnish.demo.album import Album, DemoError
 from burnish.demo.application import Application
+from burnish.demo.chaos import ACT, FIRST, Chaos
 from burnish.demo.chronicle import Chronicle, failure
 from burnish.demo.follow import PROMOTED, Follower
 from burnish.demo.mishap import Mishap
 from burnish.demo.platform import Platform
-from burnish.demo.result import Result
+from burnish.demo.proof import RecordKey
+from burnish.demo.report import Judged, Tale
 from burnish.demo.reviewer import Reviewed, review
 from burnish.demo.screen import Screen
 from burnish.demo.traffic import RATE, Traffic
 
 ROUNDS: Final = 3
-DECISION_S: Final = 15.0  # within which a trigger that will fire has fired
+DECISION_S: Final = 60.0  # within which a trigger that will fire has fired
 
 
 class Story:
@@ -29,12 +31,14 @@ class Story:
         album: Album,
         platform: Platform,
         screen: Screen,
+        chaos: Chaos,
         *,
         clock: Callable[[], datetime],
         random: Random,
     ) -> None:
         """Take the stage; the platform must be ready."""
-        self._album, self._screen, self._random = album, screen, random
+        self._album, self._screen = album, screen
+        self._chaos, self._random = chaos, random
         self._control = platform.control()
         self._application = Application(album, platform, screen, clock=clock)
         self._follower = Follower(self._control, album.model, screen, platform.check)
@@ -52,10 +56,18 @@ class Story:
 
     def tell(self) -> None:
         """Tell it from the first model to the way back from a bad one."""
-        self._first_model()
+        with self._chaos.round(0, FIRST):
+            self._first_model()
         for number in range(1, ROUNDS + 1):
-            self._round(number)
-        self._mishap.tell()
+            with self._chaos.round(number):
+                self._round(number)
+        with self._chaos.round(ROUNDS + 1, ACT):
+            self._mishap.tell()
+
+    @property
+    def accepted(self) -> list[RecordKey]:
+        """Every record that we were told is kept."""
+        return self._application.accepted
 
     def close(self) -> None:
         """Stop the traffic and hang up."""
@@ -63,10 +75,27 @@ class Story:
         self._application.close()
         self._control.close()
 
-    def result(self, wall_seconds: float) -> Result:
-        """Stop the traffic and add everything up."""
+    def tale(self, began: float) -> Tale:
+        """Stop the traffic and add everything up; `began` is when the story did, monotonic."""
         self._traffic.stop()
-        return self._chronicle.result(self._application.asked, wall_seconds)
+        asked, truth = self._application.asked, self._application.truth
+        return Tale(
+            title=self._album.title,
+            cast=self._album.cast,
+            result=self._chronicle.result(asked, time.monotonic() - began),
+            answers=self._traffic.answers,
+            judged=[
+                Judged(
+                    at=answer.ended,
+                    right=answer.label == truth[answer.photo],
+                    generation=answer.generation,
+                )
+                for answer in asked
+                if not answer.failed
+            ],
+            began=began,
+            refused_evaluation=self._chronicle.refused_report,
+        )
 
     def _first_model(self) -> None:
         album = self._album
