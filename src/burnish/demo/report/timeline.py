@@ -65,7 +65,7 @@ def timeline(tale: Tale) -> Element:
         FULL,
         lambda size: _draw(story, size),
     )
-    return el("div", drawing, _key(story, failed))
+    return el("div", drawing, _key(story, failed), _caution() if story.shares else None)
 
 
 def _story(tale: Tale) -> Story:
@@ -186,6 +186,15 @@ def _ribbon(story: Story, x: Linear, top: float) -> Iterator[Element]:
             middle = (left + right) / 2
             yield text(middle, top + 16, reign.version, f"version {kind}", anchor="middle")
     yield text(0, top + 16, "serving", "axis")
+
+
+def _caution() -> Element:
+    return el(
+        "p",
+        "Right answers are those to the photos that arrived, and what arrives changes over time:"
+        " it is the holdout above that compares one release with another.",
+        class_="note",
+    )
 
 
 def _key(story: Story, failed: int) -> Element:
