@@ -52,7 +52,16 @@ def result() -> Result:
 
 def test_the_json_has_exactly_the_promised_fields(result: Result) -> None:
     document = msgspec.json.decode(msgspec.json.encode(result.document()))
-    assert list(document) == ["rounds", "serving", "swaps", "refused", "rollback", "wall_seconds"]
+    assert list(document) == [
+        "rounds",
+        "serving",
+        "swaps",
+        "refused",
+        "rollback",
+        "proof",
+        "chaos",
+        "wall_seconds",
+    ]
     assert list(document["rounds"][0]) == [
         "round",
         "model_version",
