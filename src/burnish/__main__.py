@@ -122,6 +122,9 @@ def _demo(
         str, typer.Option(help="solar (real photos) or laundry (rendered, quick).")
     ] = "solar",
     json_: Annotated[Path | None, typer.Option("--json", help="Write the numbers here.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write the story with its plots here, as an HTML page.")
+    ] = None,
     keep: Annotated[Path | None, typer.Option(help="Keep everything in this directory.")] = None,
     database: Annotated[
         str | None,
@@ -141,7 +144,13 @@ def _demo(
 ) -> None:
     """Walk the whole loop on photos, in a scratch directory, with progress bars."""
     code = _load("burnish.demo").run(
-        model=model, json_path=json_, keep=keep, database=database, chaos=chaos, seed=seed
+        model=model,
+        json_path=json_,
+        report=report,
+        keep=keep,
+        database=database,
+        chaos=chaos,
+        seed=seed,
     )
     raise typer.Exit(code)
 

@@ -6,7 +6,17 @@ import pytest
 from burnish.demo.album import Album, Pace
 from burnish.demo.answers import ServingSummary
 from burnish.demo.policy import policy
-from burnish.demo.result import ChaosSummary, Kill, Proof, Result, Round, Swap
+from burnish.demo.result import (
+    ChaosSummary,
+    Gate,
+    Kill,
+    Proof,
+    Refused,
+    Result,
+    Rollback,
+    Round,
+    Swap,
+)
 from burnish.kernel.policy import Approval, parse_policy
 
 
@@ -35,6 +45,18 @@ def result() -> Result:
         ),
         swaps=[Swap(source="1.0.0", target="1.1.0", swap_us=3.0, ready_seconds=0.4)],
         wall_seconds=60,
+        refused=Refused(
+            run="r4",
+            model_version="1.3.0",
+            verdict="FAIL",
+            holdout_accuracy=0.5,
+            champion_accuracy=0.8,
+            gates=[Gate(gate="better", verdict="FAIL", value=0.0, threshold=0.9)],
+            report="e4",
+        ),
+        rollback=Rollback(
+            cause="live_accuracy", seconds=0.1, failed=0, source="1.3.0", target="1.1.0"
+        ),
     )
 
 
@@ -71,8 +93,8 @@ def test_the_json_has_exactly_the_promised_fields(result: Result) -> None:
         "p99_swap_ms",
     ]
     assert list(document["swaps"][0]) == ["from", "to", "swap_us", "ready_seconds"]
-    assert document["refused"] is None
-    assert document["rollback"] is None
+    assert list(document["rollback"])[:5] == ["cause", "seconds", "failed", "from", "to"]
+    assert document["refused"]["gates"][0]["gate"] == "better"
     assert document["chaos"] is None
 
 
@@ -114,6 +136,11 @@ def test_one_bad_answer_is_a_fault(result: Result, name: str) -> None:
     assert len(msgspec.structs.replace(result, serving=serving).faults) == 1
 
 
+@pytest.mark.parametrize("name", ["refused", "rollback"])
+def test_a_bad_candidate_that_gets_through_is_a_fault(result: Result, name: str) -> None:
+    assert len(msgspec.structs.replace(result, **{name: None}).faults) == 1
+
+
 def test_the_policy_of_the_demo_is_one_that_the_platform_takes() -> None:
     album = Album(
         model="solar",
@@ -134,4 +161,7 @@ def test_the_policy_of_the_demo_is_one_that_the_platform_takes() -> None:
     assert read.release.approval is Approval.AUTO
     assert (read.gates.validation, read.gates.holdout, read.gates.per_class) == (0, 0, 0)
     assert (read.trigger.min_corrections, read.gates.p_better) == (25, 0.9)
+    assert (read.trigger.paused, read.monitor.rollback) == (False, 0.65)
+    later = parse_policy(policy(album, rollback=0.75, paused=True))
+    assert (later.trigger.paused, later.monitor.alert, later.monitor.rollback) == (True, 0.8, 0.75)
     assert read.monitor.rollback == 0.65

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from burnish.demo.chaos import VICTIMS
+from burnish.demo.story import ROUNDS
 from support.postgres import Postgres
 
 LONGEST_S = 500  # on two cores that are busy with other tests
@@ -69,10 +70,29 @@ def test_every_swap_is_the_move_of_a_pointer(told: dict[str, Any]) -> None:
     assert all(swap["swap_us"] < 1000 for swap in swaps)
 
 
+def test_a_candidate_that_learnt_from_shuffled_labels_is_refused(told: dict[str, Any]) -> None:
+    refused = told["refused"]
+    assert refused["verdict"] == "FAIL"
+    assert refused["holdout_accuracy"] < refused["champion_accuracy"]
+    assert any(gate["verdict"] == "FAIL" and gate["reason"] for gate in refused["gates"])
+
+
+def test_forced_into_production_it_is_taken_back_without_a_failed_request(
+    told: dict[str, Any],
+) -> None:
+    rollback = told["rollback"]
+    assert rollback["cause"] == "live_accuracy"
+    assert rollback["from"] == told["refused"]["model_version"]
+    assert rollback["to"] == told["rounds"][-1]["model_version"]
+    assert rollback["failed"] == 0
+
+
 def test_every_victim_dies_in_every_round(told: dict[str, Any]) -> None:
     killed = [(kill["round"], kill["role"]) for kill in told["chaos"]["kills"]]
     assert sorted(killed) == sorted(
-        (turn["round"], role) for turn in told["rounds"] for role in VICTIMS
+        (number, role)
+        for number in range(ROUNDS + 2)
+        for role in VICTIMS  # and the second act
     )
     assert told["chaos"]["seed"] == SEED
 
@@ -93,7 +113,11 @@ def holds(proof: dict[str, Any]) -> None:
 def outcome(told: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Return what no chaos may change."""
     fields = ("model_version", "corrections", "train_n", "holdout_accuracy", "verdict")
-    return [tuple(turn[field] for field in fields) for turn in told["rounds"]]
+    rounds = [tuple(turn[field] for field in fields) for turn in told["rounds"]]
+    refused, rollback = told["refused"], told["rollback"]
+    gates = tuple((gate["gate"], gate["verdict"]) for gate in refused["gates"])
+    act = (refused["model_version"], refused["verdict"], refused["holdout_accuracy"], gates)
+    return [*rounds, act, (rollback["cause"], rollback["from"], rollback["to"])]
 
 
 @pytest.fixture(scope="module")

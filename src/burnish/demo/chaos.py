@@ -34,6 +34,11 @@ FIRST: Final = {"uploading": 3.0} | {
     name: ROUND[name] for name in ("persisting", "training", "judging", "releasing")
 }
 
+ACT: Final = {name: ROUND[name] for name in ("persisting", "training", "judging", "releasing")} | {
+    "photos arriving": 1.0,
+    "weighing": 1.5,
+}
+
 GONE_S: Final = 60.0  # within which a role that is away plays again
 _LOOK_S: Final = 0.05
 

@@ -24,7 +24,8 @@ from burnish.demo.footprints import check_empty
 from burnish.demo.platform import Platform
 from burnish.demo.policy import policy
 from burnish.demo.proof import prove
-from burnish.demo.result import ChaosSummary, Result
+from burnish.demo.report import Kind, Moment, Tale, write
+from burnish.demo.result import ChaosSummary
 from burnish.demo.screen import Screen
 from burnish.demo.story import Story
 
@@ -40,6 +41,7 @@ def run(
     *,
     model: str = "solar",
     json_path: Path | None = None,
+    report: Path | None = None,
     keep: Path | None = None,
     database: str | None = None,
     chaos: bool = False,
@@ -47,10 +49,11 @@ def run(
 ) -> int:
     """Tell the story of a model and return the exit code: 0 if everything held.
 
-    `json_path` gets the numbers as JSON. `keep` names a directory, empty or not there yet, that the
-    platform runs in and that stays; without it everything is gone at the end. `database` is the URL
-    of an empty database; without it there is one in the directory. With `chaos`, processes are
-    killed at moments drawn from `seed`, or from one of its own that it tells.
+    `json_path` gets the numbers as JSON, the directory `report` the story as an HTML page. `keep`
+    names a directory, empty or not there yet, that the platform runs in and that stays; without it
+    everything is gone at the end. `database` is the URL of an empty database; without it there is
+    one in the directory. With `chaos`, processes are killed at moments drawn from `seed`, or from
+    one of its own that it tells.
     """
     console = Console()
     try:
@@ -58,7 +61,7 @@ def run(
         if database is not None:
             check_empty(database)
         with _directory(keep) as data, _terminable():
-            result = _tell(album, data, console, database=database, seed=drawn)
+            tale = _tell(album, data, console, database=database, seed=drawn)
     except TROUBLE as error:
         console.print(f"[red]✗[/] {error}", highlight=False, soft_wrap=True)
         return 1
@@ -66,18 +69,20 @@ def run(
         console.print("Interrupted; everything is stopped and cleaned up.")
         return INTERRUPTED
     if json_path is not None:
-        text = msgspec.json.format(msgspec.json.encode(result.document()), indent=2)
+        text = msgspec.json.format(msgspec.json.encode(tale.result.document()), indent=2)
         json_path.write_bytes(text + b"\n")
         console.print(f"The numbers are in {json_path}.", highlight=False)
+    if report is not None:
+        console.print(f"The report is {write(report, tale)}.", highlight=False, soft_wrap=True)
     if keep is not None:
         told = f" --database {make_url(database)}" if database else ""  # hides a password
         console.print(f"See it again with: burnish up --data {keep}{told}", highlight=False)
-    return 1 if result.faults else 0
+    return 1 if tale.result.faults else 0
 
 
 def _tell(
     album: Album, data: Path, console: Console, *, database: str | None, seed: int | None
-) -> Result:
+) -> Tale:
     began = time.monotonic()
     models = data / "models"
     models.mkdir(parents=True, exist_ok=True)
@@ -100,7 +105,7 @@ def _tell(
             story = Story(album, platform, screen, chaos, clock=_now, random=random)
             try:
                 story.tell()
-                result = story.result(time.monotonic() - began)
+                tale = story.tale(began)
             finally:
                 story.close()
         except TROUBLE:
@@ -113,9 +118,18 @@ def _tell(
         with screen.phase("proving"):
             proof = prove(story.accepted, platform.footprints())
     killed = None if seed is None else ChaosSummary(seed=seed, began=began, kills=chaos.kills)
-    result = msgspec.structs.replace(result, proof=proof, chaos=killed)
+    result = msgspec.structs.replace(tale.result, proof=proof, chaos=killed)
     screen.results(result)
-    return result
+    return msgspec.structs.replace(
+        tale,
+        result=result,
+        moments=tuple(
+            Moment(at=kill.at, kind=Kind.KILL, label=f"{kill.role} killed") for kill in chaos.kills
+        ),
+        command=f"burnish demo --model {album.model}"
+        + ("" if seed is None else f" --chaos --seed {seed}"),
+        told_at=_now(),
+    )
 
 
 def _seed(given: int | None, *, chaos: bool) -> int | None:

@@ -164,6 +164,8 @@ class Result(Struct, frozen=True, kw_only=True):
             "No round's model was promoted.": not any(
                 turn.promoted for turn in self.rounds if turn.round > 0
             ),
+            "The candidate that learnt from shuffled labels was not refused.": not self.refused,
+            "The release that was forced through was not rolled back.": not self.rollback,
         }
         proven = self.proof.faults if self.proof else []
         return [*(sentence for sentence, true in found.items() if true), *proven]
