@@ -6,7 +6,17 @@ import pytest
 from burnish.demo.album import Album, Pace
 from burnish.demo.answers import ServingSummary
 from burnish.demo.policy import policy
-from burnish.demo.result import Gate, Refused, Result, Rollback, Round, Swap
+from burnish.demo.result import (
+    ChaosSummary,
+    Gate,
+    Kill,
+    Proof,
+    Refused,
+    Result,
+    Rollback,
+    Round,
+    Swap,
+)
 from burnish.kernel.policy import Approval, parse_policy
 
 
@@ -85,6 +95,30 @@ def test_the_json_has_exactly_the_promised_fields(result: Result) -> None:
     assert list(document["swaps"][0]) == ["from", "to", "swap_us", "ready_seconds"]
     assert list(document["rollback"])[:5] == ["cause", "seconds", "failed", "from", "to"]
     assert document["refused"]["gates"][0]["gate"] == "better"
+    assert document["chaos"] is None
+
+
+def test_the_json_tells_when_chaos_struck_since_the_story_began(result: Result) -> None:
+    kill = Kill(at=1012.345, round=1, role="worker", phase="training", pid=77)
+    chaos = ChaosSummary(seed=5, began=1000.0, kills=[kill])
+    document = msgspec.structs.replace(result, chaos=chaos).document()
+    assert document["chaos"] == {
+        "seed": 5,
+        "kills": [{"at": 12.35, "round": 1, "role": "worker", "phase": "training"}],
+    }
+
+
+def test_what_could_not_be_proven_is_a_fault(result: Result) -> None:
+    proof = Proof(
+        accepted=2,
+        in_raw_log=1,
+        missing=1,
+        duplicates=0,
+        steps=5,
+        steps_repeated=0,
+        faults=["1 accepted records are not in the raw log: s a."],
+    )
+    assert msgspec.structs.replace(result, proof=proof).faults == proof.faults
 
 
 def test_a_round_that_was_not_promoted_is_no_fault_while_another_was(result: Result) -> None:
