@@ -117,5 +117,7 @@ class Result(Struct, frozen=True, kw_only=True):
             "No round's model was promoted.": not any(
                 turn.promoted for turn in self.rounds if turn.round > 0
             ),
+            "The candidate that learnt from shuffled labels was not refused.": not self.refused,
+            "The release that was forced through was not rolled back.": not self.rollback,
         }
         return [sentence for sentence, true in found.items() if true]
