@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from burnish.adapters.crash import crash_point
+from burnish.kernel.ids import JobId
 from burnish.training.model import Job
 
 MODULES: Final[Mapping[str, str]] = {"image-classifier": "burnish.trainers.image_classifier"}
@@ -70,21 +71,19 @@ class SubprocessLauncher:
         child = self._children.get(folder)
         if child is not None and child.poll() is not None:
             del self._children[folder]
-        try:
-            lock = os.open(folder / "lock", os.O_RDWR)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(lock)
-        return False
+        return _is_held(folder / "lock")
 
     def was_launched(self, job: Job) -> bool:
         """Tell whether the current attempt was ever started."""
         return (self._attempt(job) / "pid").exists()
+
+    def living(self) -> list[tuple[JobId, int]]:
+        """Return every attempt that still runs, whoever started it: job and number."""
+        return [
+            (JobId(lock.parent.parent.name), int(lock.parent.name))
+            for lock in self._folder.glob("*/*/lock")
+            if _is_held(lock)
+        ]
 
     def stop(self, job: Job) -> None:
         """End the current attempt and whatever it started; it may be over already."""
@@ -113,3 +112,17 @@ class SubprocessLauncher:
     def _environment(self, given: Mapping[str, str]) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
         return {**inherited, **given, "BURNISH_CACHE_DIR": str(self._cache)}
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        lock = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False

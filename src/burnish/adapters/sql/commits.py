@@ -5,12 +5,11 @@ They cost nothing in production: who makes an engine asks for them only where on
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, TableClause, event
 from sqlalchemy.sql.dml import Insert, UpdateBase
 
 from burnish.adapters.crash import crash_point
 
-FAMILY: Final = "commit."
 _NAMED_BY: Final = {"audit": "action", "outbox": "type"}  # the first of these says what was done
 _CHANGES: Final = "burnish.changes"
 _COMMITTED: Final = "burnish.committed"
@@ -25,10 +24,9 @@ def die_around_commits(engine: Engine) -> None:
 
 
 def _note(connection: Connection, statement: Any, *_: Any) -> None:
-    if not isinstance(statement, UpdateBase):
+    if not isinstance(statement, UpdateBase) or not isinstance(statement.table, TableClause):
         return
-    table = statement.table.name  # type: ignore[attr-defined]
-    name = table
+    table = name = statement.table.name
     if isinstance(statement, Insert) and table in _NAMED_BY:
         name = statement.compile().params[_NAMED_BY[table]]
     changes: dict[str, list[str]] = connection.info.setdefault(_CHANGES, {})
@@ -43,13 +41,13 @@ def _before(connection: Connection) -> None:
     names = _names(connection.info.pop(_CHANGES, {}))
     connection.info[_COMMITTED] = names
     for name in names:
-        crash_point(f"{FAMILY}before:{name}")
+        crash_point(f"commit.before:{name}")
 
 
 def _after(_connection: Any, record: Any) -> None:
     """Pass when the connection goes back to its pool, which follows a commit at once."""
     for name in record.info.pop(_COMMITTED, ()):
-        crash_point(f"{FAMILY}after:{name}")
+        crash_point(f"commit.after:{name}")
 
 
 def _names(changes: dict[str, list[str]]) -> list[str]:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.pool import QueuePool
 
 from burnish.adapters.crash import expected
-from burnish.adapters.sql.commits import FAMILY, die_around_commits
+from burnish.adapters.sql.commits import die_around_commits
 from burnish.kernel.errors import InvalidInput, Unavailable
 
 BUSY_TIMEOUT_S: Final = 30  # a writer waits so long for another one, on either database
@@ -55,7 +55,7 @@ def make_engine(text: str) -> Engine:
     """
     url = database_url(text)
     engine = _sqlite(url) if url.get_backend_name() == "sqlite" else _postgresql(url)
-    if expected(FAMILY):
+    if expected("commit."):
         die_around_commits(engine)
     return engine
 
