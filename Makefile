@@ -27,7 +27,7 @@ help:  ## List what can be made
 	@echo "  ARGS=\"…\" is handed on to the command; VENV=… and PYTHON=… choose the environment."
 
 .PHONY: demo
-demo: $(VENV)/.demo  ## Tell the whole loop on real solar-cell photos (a minute or two)
+demo: $(VENV)/.demo  ## Tell the whole loop on real solar-cell photos (two minutes or so)
 	@$(BIN)/python -m burnish demo $(ARGS)
 
 .PHONY: test
