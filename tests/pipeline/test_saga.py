@@ -10,7 +10,7 @@ from burnish.kernel.audit import SYSTEM
 from burnish.kernel.errors import BurnishError, IllegalTransition, InvalidInput, Stale
 from burnish.kernel.ids import RunId
 from burnish.pipeline import service
-from burnish.pipeline.model import ENDS, TRANSITIONS, Cause, Run, RunEvent, RunState
+from burnish.pipeline.model import ENDS, TRANSITIONS, Cause, Run, RunEvent, RunFailure, RunState
 from burnish.pipeline.performer import ATTEMPTS, Actions, Performer
 from burnish.pipeline.saga import HALVES, RELEASE_HALF, TRAINING_HALF, Progress, Step, drive
 from support.ledger import Ledger, start_run
@@ -294,3 +294,47 @@ def test_every_state_has_its_arrows_and_every_step_a_state() -> None:
         for step in every
     )
     assert RELEASE_HALF.name in HALVES
+
+
+def test_a_step_that_died_after_the_runs_next_move_is_left_in_order(ledger: Ledger) -> None:
+    # Given a run that its last step has moved on before the process died
+    run, works = start(ledger), Works(ledger)
+    performer = works.performer()
+    for step in TRAINING_HALF.steps[:-1]:
+        assert performer.perform(step, run) is Progress.DONE
+    evaluate = TRAINING_HALF.steps[-1]
+    unit = ledger.unit()
+    with unit:
+        moved = service.move(unit, unit.runs.get(run), evaluate.event, now=ledger.now)
+        unit.runs.begin_step(run, evaluate.name, ledger.now)
+        service.move(unit, moved, RunEvent.READY, now=ledger.now)
+        unit.commit()
+
+    # When the step is performed again, then it is not done again, and it is noted as done
+    assert performer.perform(evaluate, run) is Progress.DONE
+    assert "evaluate" not in works.effects
+    assert set(steps(ledger, run).values()) == {"done"}
+
+
+@pytest.mark.parametrize("end", ["fail", "cancel"])
+def test_a_run_that_ended_before_it_was_undone_is_undone_at_the_next_look(
+    ledger: Ledger, end: str
+) -> None:
+    run, works = start(ledger), Works(ledger, looks=2)
+    performer = works.performer()
+    collect, prepare, train = TRAINING_HALF.steps[:3]
+    for step in (collect, collect, prepare, prepare, train):
+        performer.perform(step, run)
+    if end == "fail":
+        failure = RunFailure(code="worn.out", detail="no attempt is left")
+        service.fail(ledger.unit(), run, "train", failure, now=ledger.now)
+    else:
+        with ledger.view() as view:
+            revision = view.runs.get(run).revision
+        service.cancel(
+            ledger.unit(), run, expected=revision, actor=SYSTEM, reason="no", now=ledger.now
+        )
+        assert [woken for woken, _ in ledger.messages.woken] == [run]
+    assert performer.perform(train, run) is Progress.STOP
+    assert works.undone == ["stop_training"]
+    assert steps(ledger, run)["train"] == ("failed" if end == "fail" else "undone")
