@@ -103,7 +103,8 @@ def _main() -> None:
     for line in sys.stdin:
         question = json.loads(line)
         answer = _look(question["pid"]) if question["do"] == "look" else _start(question)
-        print(json.dumps(answer), flush=True)
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
 
 
 def _look(pid: int) -> int | None:
