@@ -126,9 +126,9 @@ def test_a_replica_logs_its_answers_inputs_first(platform: Platform, deaths: Dea
 
     def ask() -> None:
         for _ in deaths:
-            known = platform.started("serve")
+            known = platform.starts("serve")
             platform.predict("plain")
-            platform.until(lambda known=known: platform.started("serve") != known)
+            platform.until(lambda known=known: platform.starts("serve") != known)
         said.append(platform.predict("plain"))
 
     platform.dies("serve", deaths, ask)

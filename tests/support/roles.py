@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -24,7 +24,6 @@ from sqlalchemy import func, select
 from burnish import config
 from burnish.adapters.objects import LocalObjects
 from burnish.adapters.raw_log import RawLogReader
-from burnish.adapters.role_process import RoleProcess, role_of_ours
 from burnish.adapters.sql import schema
 from burnish.adapters.sql.engine import make_engine
 from burnish.adapters.sql.trail import SqlAudit
@@ -33,6 +32,7 @@ from burnish.adapters.system import utc_now
 from burnish.client.api import ApiClient, ApiProblem, Unreachable
 from burnish.client.http import ONCE, Http, Retry
 from burnish.kernel.objects import payload_key
+from support.nursery import Nursery, Nursling
 
 NAMES: Final = ("worker", "ingest", "control", "serve")
 QUICK: Final = {
@@ -84,8 +84,10 @@ class Platform:
             "PYTHONPYCACHEPREFIX": str(data.parent.parent / "compiled"),
             "PYTHONDONTWRITEBYTECODE": "",
         }
-        self._surroundings = compiled if sys.dont_write_bytecode else {}
-        self._processes = {name: self._process(name) for name in NAMES}
+        nursery = Nursery(compiled if sys.dont_write_bytecode else {})
+        self._open.callback(nursery.close)
+        self._environment = config.environment(self.settings)
+        self._processes = {name: self._process(name, nursery) for name in NAMES}
         self._engine = make_engine(self.settings.database.url)
         models = data / "models"
         models.mkdir(parents=True)
@@ -113,39 +115,40 @@ class Platform:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._open.close()
         self._engine.dispose()
-        for process in self._processes.values():
-            process.stop(0.0)  # nothing here is to drain
+        self._open.close()  # the roles go with their nursery: nothing here is to drain
 
     # --- the roles
 
     def start(self, name: str, point: str | None = None) -> None:
         """Start a role, to die at a point if one is named."""
-        process = self._processes[name]
-        environment = {**process.role.environment, "BURNISH_CRASH_AT": point or ""}
-        process.role = msgspec.structs.replace(process.role, environment=environment)
-        process.start()
+        self._processes[name].start({**self._environment, "BURNISH_CRASH_AT": point or ""})
 
     def restart(self, name: str, point: str | None = None) -> None:
         """Kill a role, which is as good an end as any, and start it again."""
-        self._processes[name].stop(0.0)
+        self._processes[name].kill()
         self.start(name, point)
         self.until(lambda: self._processes[name].ready() or self.ended(name) is not None)
 
-    def started(self, name: str) -> float:
-        """Return when a role was started last."""
-        return self._processes[name].started_at
+    def starts(self, name: str) -> int:
+        """Return how often a role was started."""
+        return self._processes[name].starts
 
     def ended(self, name: str) -> int | None:
         return self._processes[name].ended()
 
-    def died(self, name: str, point: str) -> None:
+    def died(self, name: str, point: str, *, unless: Future[object]) -> None:
         """Wait until a role has died at the point under which it was started."""
+
+        def over() -> bool:
+            if unless.done():
+                unless.result()  # raises what has gone wrong
+            return self.ended(name) is not None
+
         try:
-            self.until(lambda: self.ended(name) is not None)
-        except AssertionError:
-            raise AssertionError(f"{name} did not reach {point}: {self.tail(name)}") from None
+            self.until(over)
+        except AssertionError as error:
+            raise AssertionError(f"{name} did not reach {point}: {self.tail(name)}") from error
         assert self.ended(name) == -signal.SIGKILL, f"{point}: {self.tail(name)}"
 
     def dies(self, name: str, deaths: Sequence[str], provoke: Callable[[], object]) -> None:
@@ -158,7 +161,7 @@ class Platform:
             try:
                 provoked = pool.submit(provoke)
                 for point, following in itertools.pairwise([*deaths, None]):
-                    self.died(name, str(point))
+                    self.died(name, str(point), unless=provoked)
                     self.start(name, following)
             finally:
                 if self.ended(name) is not None:
@@ -255,7 +258,7 @@ class Platform:
     def decide(self, run: dict[str, Any], what: str) -> None:
         """Decide on a run as an operator does; raises what the control plane's end leads to."""
         self.hasty.post(
-            f"/v1/runs/{run['id']}/{what}", {"reason": "asked"}, if_match=f'"{run["revision"]}"'
+            f"/v1/runs/{run['id']}/{what}", {"reason": "asked"}, if_match=str(run["revision"])
         )
 
     def refused(self) -> dict[str, Any]:
@@ -280,7 +283,7 @@ class Platform:
     def roll_back(self, model: str, generation: int) -> None:
         """Roll a model back as an operator does; raises as `decide`."""
         path = f"/v1/models/{model}/rollback"
-        self.hasty.post(path, {"reason": "asked"}, if_match=f'"{generation}"')
+        self.hasty.post(path, {"reason": "asked"}, if_match=str(generation))
 
     def change_policy(self) -> None:
         """Write another policy for `strict`, as good as the one before; who starts imports it."""
@@ -373,18 +376,11 @@ class Platform:
             **more,
         }
 
-    def _process(self, name: str) -> RoleProcess:
+    def _process(self, name: str, nursery: Nursery) -> Nursling:
         section = getattr(self.settings, name)
-        role = role_of_ours(
-            name,
-            data_dir=self.data,
-            host=section.host,
-            port=section.port,
-            url=f"http://{section.host}:{section.port}",
-            says=name,
-            environment=config.environment(self.settings) | self._surroundings,
-        )
-        return RoleProcess(role, self.data / "logs" / f"{name}.log")
+        url = f"http://{section.host}:{section.port}"
+        arguments = [name, "--data", str(self.data)]
+        return Nursling(nursery, arguments, url, self.data / "logs" / f"{name}.log")
 
 
 class Following:

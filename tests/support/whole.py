@@ -46,8 +46,8 @@ def _nothing_was_done_twice(platform: Platform) -> None:
         assert [one for one in said if one[0].startswith(ONCE[column]) and one[0] not in MANY] == []
     for table in ("jobs", "model_versions", "evaluations", "releases", "decisions"):
         assert [run for (run,) in platform.doubled(table, "run") if run is not None] == [], table
-    moved: list[Any] = [row.after for row in platform.rows("audit") if _moves(row.action)]
-    generations = [after["generation"] for after in moved]
+    moves = [row for row in platform.rows("audit") if _moves(row.action)]
+    generations = [(row.subject, row.after["generation"]) for row in moves]
     assert len(generations) == len(set(generations))
 
 
