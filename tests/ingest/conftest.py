@@ -180,6 +180,18 @@ def _front(stopped: Front) -> Front:
     return stopped
 
 
+@pytest.fixture(name="lasting", scope="module")
+def _lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """A running front that all tests of a module share: each speaks of a source of its own."""
+    front = Front(tmp_path_factory.mktemp("front"))
+    front.publish()
+    front.start()
+    yield front
+    if front.process is not None:
+        front.process.kill()
+        front.ended()
+
+
 @pytest.fixture(name="record")
 def _record() -> Any:
     return record
