@@ -15,6 +15,7 @@ from burnish.adapters.spool.log import Spool, SpoolSettings
 from burnish.adapters.spool.quarantine import QuarantineSpool
 from burnish.adapters.spool.shipper import Shipper, ShipperSettings
 from burnish.adapters.sql.engine import make_engine
+from burnish.adapters.sql.quarantine import SqlQuarantineIndex
 from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.sql.schema import metadata
 from burnish.adapters.system import new_trace_id, utc_now
@@ -45,7 +46,13 @@ def main(data: Path, port: int, seal_seconds: float) -> None:
         settings=SpoolSettings(segment=SEGMENT_BYTES),
     )
     metrics.watch(spool.backlog)
-    quarantine = QuarantineSpool(folder / "quarantine", objects, meter=metrics, failed=fail_stop)
+    quarantine = QuarantineSpool(
+        folder / "quarantine",
+        objects,
+        index=SqlQuarantineIndex(engine),
+        meter=metrics,
+        failed=fail_stop,
+    )
     shipper = Shipper(
         spool,
         objects,

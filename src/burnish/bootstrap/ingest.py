@@ -6,6 +6,7 @@ from burnish.adapters.raw_log import RawLogReader
 from burnish.adapters.spool.log import Spool, SpoolSettings
 from burnish.adapters.spool.quarantine import QuarantineSpool
 from burnish.adapters.spool.shipper import Shipper, ShipperSettings
+from burnish.adapters.sql.quarantine import SqlQuarantineIndex
 from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.system import new_trace_id, utc_now
 from burnish.bootstrap.house import House
@@ -35,7 +36,11 @@ def run(settings: Settings) -> None:
         ),
     )
     quarantine = QuarantineSpool(
-        folder / "quarantine", house.objects, meter=metrics, failed=fail_stop
+        folder / "quarantine",
+        house.objects,
+        index=SqlQuarantineIndex(house.engine),
+        meter=metrics,
+        failed=fail_stop,
     )
     shipper = Shipper(
         spool,

@@ -61,6 +61,18 @@ class _Append(Struct):
         tell(self.done, error)
 
 
+class _Find(Struct):
+    """One call of `find`; what is being committed just now is found too."""
+
+    identity: bytes
+    done: Callable[[int | BurnishError | None], None]
+    size: int = 0
+
+    def fail(self, error: BurnishError) -> None:
+        """Tell the caller that nothing is known."""
+        tell(self.done, error)
+
+
 class Spool:
     """One shard's log of accepted records, from the first that is not persisted to the newest.
 
@@ -113,7 +125,7 @@ class Spool:
             undo.callback(self._segments.close)
             self._rebuild(history, listed)
             undo.pop_all()  # from here on it is open, for `close` to undo
-        self._group = GroupCommit[_Append]("spool-committer", self._commit, failed=failed)
+        self._group = GroupCommit[_Append | _Find]("spool-committer", self._commit, failed=failed)
 
     @property
     def shard(self) -> str:
@@ -145,6 +157,12 @@ class Spool:
             self.backlog.settle(size)
             raise
 
+    def find(
+        self, source: str, id_: str, done: Callable[[int | BurnishError | None], None]
+    ) -> None:
+        """Look up an identity, as the port says. Raises Closed."""
+        self._group.submit(_Find(identity_hash(source, id_), done))
+
     def read(self, first: int, end: int, hint: Hint | None = None) -> Iterator[tuple[Frame, Hint]]:
         """Yield durable frames with `first <= offset < end`; see `Segments.read`."""
         return self._segments.read(first, end, hint)
@@ -166,7 +184,16 @@ class Spool:
         self._segments.close()
         os.close(self._lock)
 
-    def _commit(self, jobs: list[_Append]) -> None:
+    def _commit(self, jobs: list[_Append | _Find]) -> None:
+        appends = [job for job in jobs if isinstance(job, _Append)]
+        if appends:
+            self._keep(appends)
+        for job in jobs:
+            if isinstance(job, _Find):
+                known = self._identities.find(job.identity)
+                tell(job.done, None if known is None else known.offset)
+
+    def _keep(self, jobs: list[_Append]) -> None:
         crash_point("ingest.before_write")
         group = self._segments.end
         now = self._clock()

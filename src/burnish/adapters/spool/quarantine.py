@@ -17,7 +17,8 @@ from burnish.adapters.files import TEMPORARY, make_folder, sync_folder, write_du
 from burnish.adapters.spool.group import GroupCommit, tell
 from burnish.adapters.spool.segments import NoRoom
 from burnish.feedback.model import Backpressure, Rejection
-from burnish.feedback.ports import Kept, Meter
+from burnish.feedback.ports import Kept, Meter, QuarantineIndex
+from burnish.feedback.quarantine import entries
 from burnish.kernel.digest import PREFIX, digest
 from burnish.kernel.errors import BurnishError
 from burnish.kernel.objects import Objects
@@ -50,6 +51,7 @@ class QuarantineSpool:
     Args:
         folder: DIR/spool/<shard>/quarantine.
         objects: where the files go.
+        index: told of each record once its file is there.
         meter: counts failed uploads.
         failed: told of an error that ended it for good.
         cap_bytes: how much may wait for upload.
@@ -61,12 +63,14 @@ class QuarantineSpool:
         folder: Path,
         objects: Objects,
         *,
+        index: QuarantineIndex,
         meter: Meter,
         failed: Callable[[BaseException], None],
         cap_bytes: int = _CAP_BYTES,
         retry_first_s: float = 0.1,
     ) -> None:
         self._folder, self._objects, self._meter = folder, objects, meter
+        self._index = index
         self._cap, self._retry_first_s = cap_bytes, retry_first_s
         make_folder(folder)
         for unfinished in folder.rglob(f"{TEMPORARY}*"):
@@ -142,7 +146,9 @@ class QuarantineSpool:
 
     def _ship(self, path: Path) -> None:
         data = path.read_bytes()
-        self._objects.put(path.relative_to(self._folder).as_posix(), data)
+        key = path.relative_to(self._folder).as_posix()
+        self._objects.put(key, data)
+        self._index.note(entries(key, data))
         path.unlink()
         sync_folder(path.parent)
         with self._size_lock:
