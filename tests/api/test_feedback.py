@@ -1,14 +1,7 @@
 """Journeys, the quarantine and its replay: control beside a real ingest process."""
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -17,16 +10,15 @@ import pytest
 from burnish import __version__
 from burnish.adapters.raw_log import RawLogReader
 from burnish.adapters.system import utc_now
-from burnish.client.api import ApiClient
 from burnish.client.http import Http
 from burnish.datasets.service import DatasetService
 from burnish.feedback.parse import record_of
 from burnish.feedback.service import project
 from burnish.kernel.digest import digest
 from burnish.kernel.objects import payload_key
-from support.plane import POLICY, Plane
+from support.estate import Estate
+from support.plane import POLICY
 
-DEADLINE_S = 60
 WITH_UGLY = POLICY.replace('"defect"', '"defect", "ugly"')
 
 
@@ -34,48 +26,8 @@ def encoded(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
-class World(Plane):
-    """A control plane, and ingest as a process over the same data directory."""
-
-    def __init__(self, data: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.variables = {
-            "BURNISH_INGEST__PORT": str(port),
-            "BURNISH_INGEST__SEAL_SECONDS": "3600",
-        }
-        super().__init__(data, self.variables)
-        self.ingest = ApiClient(f"http://127.0.0.1:{port}", self.house.secrets.admin_token)
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        log = (self.house.settings.data / "ingest.log").open("ab")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "burnish", "ingest", "--data", str(self.house.settings.data)],
-            env={**os.environ, **self.variables},
-            stdout=log,
-            stderr=log,
-        )
-        log.close()
-        self.until(lambda: self.ingest.get("/readyz").status == 200)
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(DEADLINE_S)
-            self.process = None
-
-    def until(self, condition: Callable[[], Any]) -> Any:
-        deadline = time.monotonic() + DEADLINE_S
-        while True:
-            try:
-                if found := condition():
-                    return found
-            except ConnectionError:
-                pass
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+class World(Estate):
+    """An estate, and what is asked of its quarantine and journeys."""
 
     def send(self, *records: dict[str, Any]) -> list[int]:
         body = b"\n".join(encoded(one) for one in records)
@@ -286,13 +238,12 @@ def test_what_was_refused_is_replayed_once_its_cause_is_mended(
     assert [one["record_id"] for one in world.open(code="unknown_label")] == ["r-3"]
     assert world.replay(ids=[entry["id"]])["results"] == []
     world.project()
-    stored = {
-        one.id
-        for shard, end in RawLogReader(world.house.objects, world.house.engine).end().items()
-        for one in RawLogReader(world.house.objects, world.house.engine).read(shard, 0, end)
-        if one.source == source
+    assert {one.id for one in world.raw_log() if one.source == source} == {
+        "r-1",
+        "r-2",
+        "ä/1",
+        "ö 2",
     }
-    assert stored == {"r-1", "r-2", "ä/1", "ö 2"}
     assert world.journey("ä/1", source)["stage"] == "persisted"
     assert world.journey("ä/1", source)["quarantined"][0]["state"] == "accepted"
     audited = world.ask("GET", "/v1/audit").json()["items"]
