@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
     BINARY is None or not HTTP_MODULE,
     reason="syslog-ng is missing: apt-get install syslog-ng-core syslog-ng-mod-http",
 )
-MESSAGES = 300
+MESSAGES = 200
 ALL = [Fault.BUSY, Fault.LOST, Fault.NONE, Fault.UNAVAILABLE, Fault.DROPPED, Fault.NONE, Fault.TORN]
 
 CONFIGURATION = """\

@@ -17,6 +17,7 @@ from burnish.kernel.errors import Unavailable
 _log = structlog.get_logger("burnish.ingest_link")
 
 TIMEOUT_S: Final = 10.0
+PATIENCE_S: Final = 3.0  # with an ingest that restarts or is full; a person waits
 # Refusals of a record by itself, after which the front holds it in quarantine anew.
 _KEPT: Final = frozenset(
     {HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}
@@ -62,7 +63,7 @@ class IngestLink:
                 "/v1/feedback/batch" if batch else "/v1/feedback",
                 verbatim(rejection),
                 headers,
-                retry=Retry(deadline=TIMEOUT_S),
+                retry=Retry(deadline=PATIENCE_S),
                 idempotent=True,
             ).json()
         except ApiProblem as problem:
