@@ -155,20 +155,20 @@ def test_an_id_may_hold_anything(world: World, made: Any, id_: str) -> None:
 def test_the_newest_corrections_are_listed_and_then_what_follows(world: World, made: Any) -> None:
     world.send(*map(made, range(5)))
     world.project()
-    page = world.ask("GET", "/v1/feedback", params={"limit": 3, "model": "laundry"}).json()
+    page = world.ask("GET", "/v1/corrections", params={"limit": 3, "model": "laundry"}).json()
     assert [one["id"] for one in page["items"]] == ["r-2", "r-3", "r-4"]
-    again = world.ask("GET", "/v1/feedback", params={"after": page["next"]}).json()
+    again = world.ask("GET", "/v1/corrections", params={"after": page["next"]}).json()
     assert again == {"items": [], "next": page["next"]}
     world.send(*map(made, range(5, 9)))
     world.project()
     seen: list[str] = []
     cursor = page["next"]
     for _ in range(3):
-        page = world.ask("GET", "/v1/feedback", params={"after": cursor, "limit": 3}).json()
+        page = world.ask("GET", "/v1/corrections", params={"after": cursor, "limit": 3}).json()
         seen += [one["id"] for one in page["items"]]
         cursor = page["next"]
     assert seen == ["r-5", "r-6", "r-7", "r-8"]
-    assert world.ask("GET", "/v1/feedback", params={"after": "x"}).status_code == 422
+    assert world.ask("GET", "/v1/corrections", params={"after": "x"}).status_code == 422
 
 
 def test_what_was_refused_is_replayed_once_its_cause_is_mended(

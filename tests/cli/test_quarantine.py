@@ -143,7 +143,7 @@ def test_tail_prints_the_newest_and_what_follows(
     later = VERDICT | {"id": "r-2", "subject_id": "task-2", "corrected": False, "final": "good"}
     platform.on(
         "GET",
-        "/v1/feedback",
+        "/v1/corrections",
         {"items": [VERDICT], "next": "0:8"},
         {"items": [later], "next": "0:9"},
         {"items": [], "next": "0:9"},
@@ -155,13 +155,13 @@ def test_tail_prints_the_newest_and_what_follows(
     assert head.split() == ["RECEIVED", "MODEL", "SUBJECT", "VERDICT", "BY"]
     assert " ".join(first.split()) == "2026-05-01 10:00:01Z laundry task-1 good → defect kim"
     assert "good ✓" in second
-    asked = [one.query for one in platform.said_to("GET", "/v1/feedback")]
+    asked = [one.query for one in platform.said_to("GET", "/v1/corrections")]
     assert asked == [
         {"model": "laundry", "limit": "5"},
         {"model": "laundry", "after": "0:8", "limit": "1000"},
         {"model": "laundry", "after": "0:9", "limit": "1000"},
     ]
-    platform.on("GET", "/v1/feedback", {"items": [VERDICT], "next": "0:8"})
+    platform.on("GET", "/v1/corrections", {"items": [VERDICT], "next": "0:8"})
     assert terminal.json("feedback", "tail", "--no-follow") == VERDICT
 
 

@@ -235,6 +235,21 @@ def test_an_outbox_keeps_what_a_wrong_token_cannot_deliver(
     assert logged() == ["r-1"]
 
 
+def test_a_revoked_token_fails_each_call_at_once_and_a_mended_one_goes_on(
+    front: Any, record: Any, logged: Any
+) -> None:
+    with Feedback(front.url, BEARER) as feedback:
+        front.publish(role="viewer")
+        future = feedback.submit(record(1))
+        with pytest.raises(ApiProblem, match="403"):
+            future.result(DEADLINE_S)
+        front.publish()
+        later = feedback.submit(record(2))
+        feedback.flush()
+        assert later.result(0).accepted
+    assert logged() == ["r-2"]
+
+
 def test_an_async_client_with_an_outbox_queues_and_delivers(
     front: Any, record: Any, logged: Any, tmp_path: Path
 ) -> None:

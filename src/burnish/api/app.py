@@ -58,7 +58,7 @@ ROUTES = (
     serving.put_replica,
     serving.list_replicas,
     files.post_payload,
-    feedback.list_feedback,
+    feedback.list_corrections,
     feedback.get_journey,
     quarantine.list_quarantine,
     quarantine.count_quarantine,

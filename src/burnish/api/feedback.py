@@ -57,20 +57,20 @@ class Journey(Struct, kw_only=True):
     quarantined: list[Entry]  # refused attempts, newest first
 
 
-class FeedbackPage(Struct, kw_only=True):
+class CorrectionPage(Struct, kw_only=True):
     """Some corrections, in the order of their receipt."""
 
     items: list[Verdict]
     next: str  # hand it in as `after` for what comes later
 
 
-@get("/v1/feedback", sync_to_thread=True, responses=RESPONSES)
-def list_feedback(
+@get("/v1/corrections", sync_to_thread=True, responses=RESPONSES)
+def list_corrections(
     state: State,
     model: FromQuery[str | None] = None,
     after: FromQuery[str | None] = None,
     limit: FromQuery[Annotated[int, Meta(ge=0, le=MAX_PAGE)]] = 50,
-) -> FeedbackPage:
+) -> CorrectionPage:
     """List the newest corrections in the raw log, or with `after` those that came later."""
     control: Control = state.control
     with control.views() as view:
@@ -86,7 +86,7 @@ def list_feedback(
         place[one.shard] = max(place.get(one.shard, 0), one.offset + 1)
     if through:
         place = {shard: max(offset, place.get(shard, 0)) for shard, offset in current.items()}
-    return FeedbackPage(items=items, next=_cursor(place))
+    return CorrectionPage(items=items, next=_cursor(place))
 
 
 # An id may hold anything, slashes too: it is read from the path as it was sent.

@@ -74,12 +74,12 @@ def journey(
 def _stream(
     session: Session, model: str | None, lines: int, *, follow: bool
 ) -> Iterator[dict[str, Any]]:
-    page = session.control.get(path("feedback"), model=model, limit=lines).json()
+    page = session.control.get(path("corrections"), model=model, limit=lines).json()
     yield from page["items"]
     while follow:
         try:
             page = session.control.get(
-                path("feedback"), model=model, after=page["next"], limit=1000
+                path("corrections"), model=model, after=page["next"], limit=1000
             ).json()
         except Unreachable as broken:
             session.out.say(f"{broken}; trying again", "dim")

@@ -91,7 +91,7 @@ class Delivery:
         self._urgent = 0  # records below this number wait for no others
         self._since = time.monotonic()  # when the front record came, or came to the front
         self._tickets: dict[int, _Ticket] = {}
-        self._cap = batching.records
+        self._cap = batching.records  # less where the platform takes less
         self._attempt, self._not_before = 0, 0.0
         self._problem: ApiProblem | Unreachable | None = None  # of the last attempt
         self._closing = False
@@ -132,6 +132,8 @@ class Delivery:
         deadline = time.monotonic() + timeout
         with self._changed:
             goal = self._urgent = self._next
+            if self._problem is not None and not self._problem.passing:
+                self._problem, self._not_before = None, 0.0  # it may be mended: try now
             self._changed.notify_all()
             while self._first < goal:
                 if self._ended is not None:
@@ -216,7 +218,6 @@ class Delivery:
                 self._failed(batch[number:], ApiProblem(status, line))
                 return
             self._tell(self._first + number, _result(raw, line))
-        self._cap = self._batching.records
         self._done(len(batch))
 
     def _done(self, count: int) -> None:
@@ -249,8 +250,8 @@ class Delivery:
                     with suppress(InvalidStateError):
                         self._tickets[number].future.set_exception(error)
                 self._forget(given_up)
-                if given_up and not error.passing:
-                    self._not_before = 0.0  # nothing of that batch is tried again
+                if not error.passing:  # nothing of that batch is tried again
+                    self._problem, self._not_before = None, 0.0
             self._changed.notify_all()
         _log.info("feedback waits: %s", error)
 

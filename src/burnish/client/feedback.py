@@ -44,6 +44,7 @@ __all__ = [
     "OutboxLocked",
     "Result",
     "Unreachable",
+    "uuid7",
 ]
 
 BATCH_RECORDS: Final = 1000

@@ -13,8 +13,8 @@ from burnish.feedback.parse import BATCH, media_type, parse
 from burnish.feedback.ports import QuarantineUnit
 from burnish.feedback.quarantine import Entry, EntryState, Selection, rejection_at, verbatim
 from burnish.kernel.audit import Actor
-from burnish.kernel.errors import InvalidInput, Unavailable
-from burnish.kernel.objects import Objects
+from burnish.kernel.errors import BurnishError, InvalidInput, Unavailable
+from burnish.kernel.objects import ObjectNotFound, Objects
 
 PAGE: Final = 200  # entries of one call: a second or two
 
@@ -86,12 +86,14 @@ def replay(
     stopped: str | None = None
     loaded: tuple[str, bytes] = "", b""
     for entry in chosen:
-        if loaded[0] != entry.key:
-            loaded = entry.key, objects.get(entry.key)
         try:
+            if loaded[0] != entry.key:
+                loaded = entry.key, objects.get(entry.key)
             results.append(
                 _again(entry, rejection_at(loaded[1], entry.line), front, models, dry_run=dry_run)
             )
+        except ObjectNotFound as error:  # gone, as from a store that was restored in part
+            results.append(_open(entry, error))
         except Unavailable as error:
             stopped = error.detail
             break
@@ -130,7 +132,7 @@ def _again(
     try:
         _judge(rejection, models)
     except InvalidInput as error:
-        return Replayed(id=entry.id, state=EntryState.OPEN, code=error.code, detail=error.detail)
+        return _open(entry, error)
     if dry_run:
         return Replayed(id=entry.id, state=EntryState.OPEN, code="would_accept")
     answer = front.submit(rejection)
@@ -142,6 +144,10 @@ def _again(
         else EntryState.OPEN
     )
     return Replayed(id=entry.id, state=state, code=answer.code, detail=answer.detail)
+
+
+def _open(entry: Entry, error: BurnishError) -> Replayed:
+    return Replayed(id=entry.id, state=EntryState.OPEN, code=error.code, detail=error.detail)
 
 
 def _judge(rejection: Rejection, models: Mapping[str, ModelFacts]) -> None:
