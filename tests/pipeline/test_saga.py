@@ -10,7 +10,7 @@ from burnish.kernel.audit import SYSTEM
 from burnish.kernel.errors import BurnishError, IllegalTransition, InvalidInput, Stale
 from burnish.kernel.ids import RunId
 from burnish.pipeline import service
-from burnish.pipeline.model import ENDS, TRANSITIONS, Cause, Run, RunEvent, RunState
+from burnish.pipeline.model import ENDS, TRANSITIONS, Cause, Run, RunEvent, RunFailure, RunState
 from burnish.pipeline.performer import ATTEMPTS, Actions, Performer
 from burnish.pipeline.saga import HALVES, RELEASE_HALF, TRAINING_HALF, Progress, Step, drive
 from support.ledger import Ledger, start_run
@@ -66,9 +66,13 @@ class Works:
         self.undone: list[str] = []
         self.fails: dict[str, Exception] = {}
         self.reported: list[Exception] = []
+        self.told: list[tuple[str, str]] = []
+        self.acts: list[str] = []  # every time that a step was asked to act
+        self.dies_after: str | None = None  # the step that acts, and then the process dies
 
     def step(self, name: str) -> Callable[[Run], Progress]:
         def act(run: Run) -> Progress:
+            self.acts.append(name)
             if name in self.fails:
                 raise self.fails[name]
             if name not in self.effects:
@@ -82,6 +86,9 @@ class Works:
                     current = unit.runs.get(run.id)
                     service.move(unit, current, RunEvent.READY, now=self.ledger.now)
                     unit.commit()
+            if name == self.dies_after:
+                self.dies_after = None
+                raise Killed
             return Progress.DONE
 
         return act
@@ -98,8 +105,14 @@ class Works:
             ),
             clock=self.ledger.tick,
             pause=lambda _seconds: None,
-            report=lambda _message, *, run, step, error: self.reported.append(error),
+            report=self.report,
         )
+
+    def report(self, message: str, *, run: str, step: str, error: Exception | None = None) -> None:
+        if error is not None:
+            self.reported.append(error)
+        else:
+            self.told.append((message, step))
 
 
 def start(ledger: Ledger) -> RunId:
@@ -144,6 +157,33 @@ def test_killed_anywhere_it_resumes_and_ends_the_same(
         journal.drive(works.performer(), run)
     assert state(ledger, run) is RunState.READY_FOR_RELEASE
     assert works.effects == ["collect", "prepare", "train", "evaluate"]
+
+
+@given(die_at=st.integers(0, 3))
+def test_a_step_that_is_done_is_not_done_again_though_its_checkpoint_was_lost(
+    new_ledger: Callable[[], Ledger], die_at: int
+) -> None:
+    ledger = new_ledger()
+    run, journal, works = start(ledger), Journal(), Works(ledger)
+    journal.die_at, journal.after_the_work = die_at, True
+    with pytest.raises(Killed):
+        journal.drive(works.performer(), run)
+    journal.drive(works.performer(), run)
+    assert works.acts == ["collect", "prepare", "train", "evaluate"]
+    assert works.told == [
+        (what, step) for step in works.acts for what in ("step begun", "step done")
+    ]
+
+
+def test_a_step_whose_end_was_lost_in_a_crash_ends_after_it(ledger: Ledger) -> None:
+    run, journal, works = start(ledger), Journal(), Works(ledger)
+    works.dies_after = "evaluate"  # the run is READY_FOR_RELEASE by then
+    with pytest.raises(Killed):
+        journal.drive(works.performer(), run)
+    assert steps(ledger, run)["evaluate"] == "running"
+    journal.drive(works.performer(), run)
+    assert steps(ledger, run)["evaluate"] == "done"
+    assert works.acts.count("evaluate") == 1
 
 
 def test_a_failing_step_ends_the_run_and_undoes_what_it_began(ledger: Ledger) -> None:
@@ -254,3 +294,47 @@ def test_every_state_has_its_arrows_and_every_step_a_state() -> None:
         for step in every
     )
     assert RELEASE_HALF.name in HALVES
+
+
+def test_a_step_that_died_after_the_runs_next_move_is_left_in_order(ledger: Ledger) -> None:
+    # Given a run that its last step has moved on before the process died
+    run, works = start(ledger), Works(ledger)
+    performer = works.performer()
+    for step in TRAINING_HALF.steps[:-1]:
+        assert performer.perform(step, run) is Progress.DONE
+    evaluate = TRAINING_HALF.steps[-1]
+    unit = ledger.unit()
+    with unit:
+        moved = service.move(unit, unit.runs.get(run), evaluate.event, now=ledger.now)
+        unit.runs.begin_step(run, evaluate.name, ledger.now)
+        service.move(unit, moved, RunEvent.READY, now=ledger.now)
+        unit.commit()
+
+    # When the step is performed again, then it is not done again, and it is noted as done
+    assert performer.perform(evaluate, run) is Progress.DONE
+    assert "evaluate" not in works.effects
+    assert set(steps(ledger, run).values()) == {"done"}
+
+
+@pytest.mark.parametrize("end", ["fail", "cancel"])
+def test_a_run_that_ended_before_it_was_undone_is_undone_at_the_next_look(
+    ledger: Ledger, end: str
+) -> None:
+    run, works = start(ledger), Works(ledger, looks=2)
+    performer = works.performer()
+    collect, prepare, train = TRAINING_HALF.steps[:3]
+    for step in (collect, collect, prepare, prepare, train):
+        performer.perform(step, run)
+    if end == "fail":
+        failure = RunFailure(code="worn.out", detail="no attempt is left")
+        service.fail(ledger.unit(), run, "train", failure, now=ledger.now)
+    else:
+        with ledger.view() as view:
+            revision = view.runs.get(run).revision
+        service.cancel(
+            ledger.unit(), run, expected=revision, actor=SYSTEM, reason="no", now=ledger.now
+        )
+        assert [woken for woken, _ in ledger.messages.woken] == [run]
+    assert performer.perform(train, run) is Progress.STOP
+    assert works.undone == ["stop_training"]
+    assert steps(ledger, run)["train"] == ("failed" if end == "fail" else "undone")

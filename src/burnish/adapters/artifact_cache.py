@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 
+from burnish.adapters.crash import crash_point
 from burnish.adapters.files import make_folder, write_durably
 from burnish.kernel.digest import digest, hexadecimal
 from burnish.kernel.objects import Objects
@@ -30,7 +31,9 @@ class ArtifactCache:
                 return data
         data = self._objects.get(artifact.key)
         if digest(data) == artifact.sha256:
+            crash_point("artifact.before_keep")
             write_durably(path, data)
+            crash_point("artifact.after_keep")
         return data
 
     def keep_only(self, artifacts: Collection[ArtifactRef]) -> None:

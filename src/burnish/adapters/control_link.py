@@ -17,6 +17,7 @@ import msgspec
 import structlog
 
 from burnish.adapters.artifact_cache import ArtifactCache
+from burnish.adapters.crash import crash_point
 from burnish.adapters.files import write_durably
 from burnish.client.http import ApiProblem, Http
 from burnish.releases.assignment import Assignment
@@ -142,6 +143,7 @@ class ControlLink:
         if content == self._remembered or not remembered.models:
             return
         write_durably(self._memory, content)
+        crash_point("assignment.after_remember")
         self._remembered = content
 
     def _forget(self, coming: Assignment) -> None:

@@ -10,6 +10,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from burnish.adapters.crash import crash_point
 from burnish.adapters.files import write_durably
 from burnish.feedback.model import Published
 from burnish.kernel.digest import canonical
@@ -50,7 +51,9 @@ class PublishedDirectory:
         """
         msgspec.convert(payload, Published)
         signed = _Signed(payload=payload, signature=self._sign(payload))
+        crash_point("directory.before_publish")
         write_durably(self._path, canonical(signed))
+        crash_point("directory.after_publish")
 
     def current(self) -> Published:
         """Return the newest directory that is properly signed. Raises DirectoryUnavailable."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 from dbos import DBOS, DBOSClient, DBOSConfig, EnqueueOptions, Serializer, StepOptions
 from sqlalchemy import Connection, Engine
 
+from burnish.adapters.crash import crash_point
 from burnish.adapters.sql.engine import database_url
 from burnish.kernel.ids import RunId
 from burnish.pipeline.saga import HALVES, Performer, Progress, drive
@@ -130,8 +131,14 @@ class _Workflow:
     """The saga's view of the engine, inside a workflow: implements `saga.Durable`."""
 
     def checkpoint(self, name: str, work: Callable[[], Progress]) -> Progress:
+        def step() -> str:
+            progress = work()
+            if progress is not Progress.WAIT:
+                crash_point(f"step.done:{name}")
+            return progress.value
+
         options: StepOptions = {"name": name, "retries_allowed": True, "max_attempts": DB_RETRIES}
-        return Progress(DBOS.run_step(options, lambda: work().value))
+        return Progress(DBOS.run_step(options, step))
 
     def wait(self, seconds: float) -> None:
         DBOS.recv(WAKE, timeout_seconds=seconds)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote, urlencode
 
+from burnish.adapters.crash import crash_point
 from burnish.adapters.files import TEMPORARY, make_folder, sync_folder, synced_temporary
 from burnish.kernel.clock import Clock
 from burnish.kernel.errors import Forbidden, InvalidInput
@@ -52,13 +53,16 @@ class LocalObjects:
         """Store the bytes. The same bytes again are a no-op; others raise ObjectConflict."""
         path = self._path(key)
         make_folder(path.parent)
+        folder = key.partition("/")[0]
         with synced_temporary(path.parent, data) as temporary:
+            crash_point(f"object.before:{folder}")
             try:
                 os.link(temporary, path)
             except FileExistsError:
                 if not _same(path, data):
                     raise ObjectConflict(f"{key!r} is taken by other bytes.", key=key) from None
         sync_folder(path.parent)  # also for one who found it there: its maker may not be done
+        crash_point(f"object.after:{folder}")
 
     def get(self, key: str) -> bytes:
         """Return the bytes. Raises ObjectNotFound."""

@@ -13,11 +13,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from burnish.adapters.crash import crash_point
+from burnish.kernel.ids import JobId
 from burnish.training.model import Job
 
 MODULES: Final[Mapping[str, str]] = {"image-classifier": "burnish.trainers.image_classifier"}
 LOG_TAIL_BYTES: Final = 1 << 20
 NICENESS: Final = 10  # serving shares the machine and comes first
+
+# It notes its own id before it becomes the trainer: nobody need outlive its start to know it.
+NOTE_AND_BECOME: Final = 'echo $$ > pid.new && mv pid.new pid && exec "$@"'
 
 # What an attempt may know of the worker's environment: how to find programs, and nothing secret.
 INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV")
@@ -40,9 +45,11 @@ class SubprocessLauncher:
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            crash_point("attempt.before_start")
+            trainer = ["nice", "-n", str(NICENESS), sys.executable, "-m", MODULES[job.trainer]]
             with (folder / "log").open("ab") as log:
                 child = subprocess.Popen(  # noqa: S603  a module of ours, named by the table above
-                    ["nice", "-n", str(NICENESS), sys.executable, "-m", MODULES[job.trainer]],  # noqa: S607
+                    ["/bin/sh", "-c", NOTE_AND_BECOME, "attempt", *trainer],
                     env=self._environment(environment),
                     cwd=folder,
                     stdin=subprocess.DEVNULL,
@@ -55,8 +62,8 @@ class SubprocessLauncher:
             return
         finally:
             os.close(lock)
+        crash_point("attempt.after_start")
         self._children[folder] = child
-        (folder / "pid").write_text(str(child.pid))
 
     def is_alive(self, job: Job) -> bool:
         """Tell whether the current attempt still runs, or whether its starting is under way."""
@@ -64,28 +71,29 @@ class SubprocessLauncher:
         child = self._children.get(folder)
         if child is not None and child.poll() is not None:
             del self._children[folder]
-        try:
-            lock = os.open(folder / "lock", os.O_RDWR)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(lock)
-        return False
+        return _is_held(folder / "lock")
 
     def was_launched(self, job: Job) -> bool:
         """Tell whether the current attempt was ever started."""
         return (self._attempt(job) / "pid").exists()
 
+    def living(self) -> list[tuple[JobId, int]]:
+        """Return every attempt that still runs, whoever started it: job and number."""
+        return [
+            (JobId(lock.parent.parent.name), int(lock.parent.name))
+            for lock in self._folder.glob("*/*/lock")
+            if _is_held(lock)
+        ]
+
     def stop(self, job: Job) -> None:
         """End the current attempt and whatever it started; it may be over already."""
         if not self.is_alive(job):
             return
+        folder = self._attempt(job)
+        child = self._children.get(folder)
         try:
-            os.killpg(int((self._attempt(job) / "pid").read_text()), signal.SIGKILL)
+            group = child.pid if child is not None else int((folder / "pid").read_text())
+            os.killpg(group, signal.SIGKILL)
         except (FileNotFoundError, ProcessLookupError):
             return
 
@@ -104,3 +112,17 @@ class SubprocessLauncher:
     def _environment(self, given: Mapping[str, str]) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
         return {**inherited, **given, "BURNISH_CACHE_DIR": str(self._cache)}
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        lock = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False

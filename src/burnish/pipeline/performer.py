@@ -15,6 +15,13 @@ from burnish.pipeline.saga import HALVES, Progress, Step
 
 ATTEMPTS: Final = 3  # at a step that fails for no reason that we know, such as a database at rest
 ATTEMPT_PAUSE_S: Final = 1.0
+STEP_DONE: Final = "done"  # the state of a step that is never done again
+
+STEP_UNDONE: Final = "undone"  # of one that a person's No cut short
+
+# What is reported of a step; a worker's log shows by them what it did, and how often.
+BEGUN: Final = "step begun"
+DONE: Final = "step done"
 
 Action = Callable[[Run], Progress]
 Undo = Callable[[Run, str], None]
@@ -28,10 +35,12 @@ class Actions(Struct, frozen=True, kw_only=True):
 
 
 class Report(Protocol):
-    """Where an error that nobody foresaw is reported with its trace."""
+    """Where each step's beginnings and its end are reported, and errors that nobody foresaw."""
 
-    def __call__(self, message: str, *, run: str, step: str, error: Exception) -> None:
-        """Report it."""
+    def __call__(
+        self, message: str, *, run: str, step: str, error: Exception | None = None
+    ) -> None:
+        """Report it, an error with its trace."""
         ...
 
 
@@ -56,24 +65,31 @@ class Performer:
     def perform(self, step: Step, run: RunId) -> Progress:
         """Do, or look at, one step. Its failure is recorded, its effects undone: then STOP."""
         entered = self._enter(step, run)
-        if entered.state is RunState.HELD or entered.state in ENDS:
-            return Progress.STOP
+        if entered is None:
+            return Progress.DONE  # before a crash that the checkpoint did not see
         if entered.state is not step.state:
-            return Progress.DONE  # it was done before a crash that the checkpoint did not see
+            return self._found_elsewhere(step, entered)
+        self._report(BEGUN, run=run, step=step.name)
         try:
             progress = self._act(step, entered)
         except BurnishError as error:
             self._give_up(step, entered, RunFailure(code=error.code, detail=error.detail))
             return Progress.STOP
         if progress is Progress.DONE:
-            self._leave(step, run)
+            self._leave(step, run, STEP_DONE)
+            self._report(DONE, run=run, step=step.name)
         return progress
 
-    def _enter(self, step: Step, id_: RunId) -> Run:
+    def _enter(self, step: Step, id_: RunId) -> Run | None:
+        """Move the run into the step and return it; None if the step is done already."""
         now = self._clock()
         unit = self._units()
         with unit:
             run = unit.runs.get(id_)
+            if any(
+                one.step == step.name and one.state == STEP_DONE for one in unit.runs.steps(id_)
+            ):
+                return None
             if run.state is RunState.HELD or run.state in ENDS:
                 return run
             if run.state is not step.state:
@@ -83,6 +99,15 @@ class Performer:
             unit.runs.begin_step(id_, step.name, now)
             unit.commit()
         return run
+
+    def _found_elsewhere(self, step: Step, run: Run) -> Progress:
+        """Finish what a crash cut short: the run is where this step, or a person, had sent it."""
+        if run.state in {RunState.FAILED, RunState.CANCELLED}:
+            self._undo(run)
+        if step.name in self._under_way(run.id):
+            self._leave(step, run.id, STEP_UNDONE if run.state is RunState.CANCELLED else STEP_DONE)
+        at_rest = run.state is RunState.HELD or run.state in ENDS
+        return Progress.STOP if at_rest else Progress.DONE
 
     def _act(self, step: Step, run: Run) -> Progress:
         for attempt in range(1, ATTEMPTS + 1):
@@ -97,18 +122,25 @@ class Performer:
                 self._pause(ATTEMPT_PAUSE_S)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _leave(self, step: Step, id_: RunId) -> None:
+    def _leave(self, step: Step, id_: RunId, how: str) -> None:
         unit = self._units()
         with unit:
-            unit.runs.end_step(id_, step.name, "done", self._clock(), {})
+            unit.runs.end_step(id_, step.name, how, self._clock(), {})
             unit.commit()
 
     def _give_up(self, step: Step, run: Run, failure: RunFailure) -> None:
-        failed = service.fail(self._units(), run.id, step.name, failure, now=self._clock())
+        self._undo(service.fail(self._units(), run.id, step.name, failure, now=self._clock()))
+
+    def _undo(self, run: Run) -> None:
+        """Take back what the steps of a run that has ended left open; what is whole stays."""
+        reason = run.failure.detail if run.failure else f"run {run.id} is {run.state}"
         begun = {record.step for record in self._steps(run.id)}
-        for other in reversed([s for half in HALVES.values() for s in half.steps]):
-            if other.undo and other.name in begun:
-                self._actions.undo[other.undo](failed, failure.detail)
+        for step in reversed([s for half in HALVES.values() for s in half.steps]):
+            if step.undo and step.name in begun:
+                self._actions.undo[step.undo](run, reason)
+
+    def _under_way(self, id_: RunId) -> set[str]:
+        return {record.step for record in self._steps(id_) if record.ended_at is None}
 
     def _steps(self, id_: RunId) -> list[StepRecord]:
         unit = self._units()

@@ -11,8 +11,6 @@ from burnish.kernel.ids import RunId
 from burnish.pipeline.model import ENDS, Cause, Run, RunEvent, RunFailure, RunState, follow
 from burnish.pipeline.ports import PipelineUnit, RunUnit
 from burnish.pipeline.saga import RELEASE_HALF, TRAINING_HALF
-from burnish.training import service as training
-from burnish.training.model import TRANSITIONS as JOB_TRANSITIONS
 
 
 class RunActive(Conflict):
@@ -91,23 +89,14 @@ def reject(
 def cancel(
     unit: PipelineUnit, id_: RunId, *, expected: int, actor: Actor, reason: str, now: datetime
 ) -> Run:
-    """End a run that has not begun to release, and its training job. Raises as `approve`."""
+    """End a run that has not begun to release; it wakes, and ends its job. Raises as `approve`."""
     with unit:
         run = at_revision(unit, id_, expected)
+        if run.state is RunState.TRAINING:
+            unit.signals.wake(run.id, f"{run.id}:{RunEvent.CANCEL}")
         run = move(unit, run, RunEvent.CANCEL, now=now, actor=actor, reason=reason)
         unit.commit()
-    stop_training(unit, run, actor=actor, reason=reason, now=now)
     return run
-
-
-def stop_training(
-    unit: PipelineUnit, run: Run, *, actor: Actor, reason: str, now: datetime
-) -> None:
-    """Cancel the training job of a run, if it has one that has not ended."""
-    with unit:
-        job = unit.jobs.of_run(run.id)
-    if job is not None and JOB_TRANSITIONS[job.state]:
-        training.cancel(unit, job.id, actor=actor, reason=reason, now=now)
 
 
 def move(

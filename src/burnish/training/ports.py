@@ -66,6 +66,10 @@ class Launcher(Protocol):
         """Tell whether the current attempt was ever started."""
         ...
 
+    def living(self) -> list[tuple[JobId, int]]:
+        """Return every attempt that still runs, whoever started it: job and number."""
+        ...
+
     def stop(self, job: Job) -> None:
         """End the current attempt and whatever it started; it may be over already."""
         ...

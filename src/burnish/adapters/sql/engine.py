@@ -10,6 +10,8 @@ from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine,
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.pool import QueuePool
 
+from burnish.adapters.crash import expected
+from burnish.adapters.sql.commits import die_around_commits
 from burnish.kernel.errors import InvalidInput, Unavailable
 
 BUSY_TIMEOUT_S: Final = 30  # a writer waits so long for another one, on either database
@@ -52,7 +54,10 @@ def make_engine(text: str) -> Engine:
     Raises InvalidInput for a URL of another database.
     """
     url = database_url(text)
-    return _sqlite(url) if url.get_backend_name() == "sqlite" else _postgresql(url)
+    engine = _sqlite(url) if url.get_backend_name() == "sqlite" else _postgresql(url)
+    if expected("commit."):
+        die_around_commits(engine)
+    return engine
 
 
 def reach(engine: Engine) -> None:

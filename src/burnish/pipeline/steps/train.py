@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from msgspec.structs import replace
@@ -9,16 +10,16 @@ from msgspec.structs import replace
 from burnish.kernel.audit import SYSTEM
 from burnish.kernel.clock import Clock
 from burnish.kernel.digest import digest
-from burnish.kernel.errors import BurnishError
+from burnish.kernel.errors import BurnishError, IllegalTransition
 from burnish.kernel.ids import Ids, JobId
 from burnish.kernel.objects import Objects
 from burnish.kernel.policy import ModelPolicy
-from burnish.pipeline import service as runs
 from burnish.pipeline.model import Run
 from burnish.pipeline.ports import Datasets, Outputs, PipelineUnit, Tokens
 from burnish.pipeline.saga import Progress
 from burnish.releases import service as releases
 from burnish.training import service as training
+from burnish.training.model import TRANSITIONS as JOB_TRANSITIONS
 from burnish.training.model import Job, JobState
 from burnish.training.ports import Launcher
 
@@ -73,17 +74,20 @@ class Train:
         )
 
     def stop(self, run: Run, reason: str) -> None:
-        """Undo: end the job, if it has not ended."""
-        runs.stop_training(self._units(), run, actor=SYSTEM, reason=reason, now=self._clock())
+        """Undo: end the job, if there is one that has not ended."""
+        unit = self._units()
+        with unit:
+            job = unit.jobs.of_run(run.id)
+        if job is not None and JOB_TRANSITIONS[job.state]:
+            with suppress(IllegalTransition):  # it has ended by itself meanwhile
+                training.cancel(unit, job.id, actor=SYSTEM, reason=reason, now=self._clock())
 
     def _job(self, run: Run) -> Job:
         unit = self._units()
         with unit:
             found = unit.jobs.of_run(run.id)
             policy = unit.models.policy(run.policy_digest)
-        if found is not None:
-            return found
-        job = training.submit(
+        job = found or training.submit(
             unit,
             id_=JobId(self._ids()),
             run=run.id,
@@ -95,9 +99,10 @@ class Train:
             trace_id=run.trace_id,
             now=self._clock(),
         )
-        with unit:
-            unit.runs.save(replace(unit.runs.get(run.id), job=job.id))
-            unit.commit()
+        if run.job != job.id:
+            with unit:
+                unit.runs.save(replace(unit.runs.get(run.id), job=job.id))
+                unit.commit()
         return job
 
     def _environment(self, job: Job) -> dict[str, str]:
