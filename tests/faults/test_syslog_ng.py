@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from support.estate import Estate
-from support.flaky import Fault, FlakyProxy
+from support.flaky_proxy import Fault, FlakyProxy
 
 DEADLINE_S = 90
 BINARY = shutil.which("syslog-ng", path="/usr/sbin:/usr/bin")

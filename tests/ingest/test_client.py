@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from burnish.client.feedback import ApiProblem, AsyncFeedback, Closed, Feedback, Unreachable
-from support.flaky import Fault, FlakyProxy
+from support.flaky_proxy import Fault, FlakyProxy
 
 BEARER = "a-token"
 DEADLINE_S = 60

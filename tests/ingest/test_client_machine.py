@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 )
 
 from burnish.client.feedback import Feedback, Result
-from support.flaky import Fault, FlakyProxy
+from support.flaky_proxy import Fault, FlakyProxy
 
 BEARER: Final = "a-token"
 DEADLINE_S: Final = 60
