@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+import google_crc32c
 import msgspec
 import numpy as np
 import structlog
@@ -52,7 +53,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._state = folder / "state.json"
+        self._state = folder / "state"
         make_folder(folder)
         clear_unfinished(folder)
         try:
@@ -102,7 +103,7 @@ class Store:
         count = sum(run.count for run in merging)
         span = Span(first.first, last.end, first.start, last.stop)
         with contextlib.closing(RunWriter(self._folder, span, count=count)) as writer:
-            for rows in _merged(merging, parts=-(-count // _PART)):
+            for rows in merged(merging, parts=-(-count // _PART)):
                 writer.add(rows)
                 yield
             run = Run(writer.finish(), span)
@@ -121,11 +122,12 @@ class Store:
 
     def _read(self) -> _State:
         try:
-            return msgspec.json.decode(self._state.read_bytes(), type=_State)
+            checksum, _, state = self._state.read_bytes().partition(b"\n")
         except FileNotFoundError:
             return _State(0, [])
-        except msgspec.DecodeError as error:
-            raise IdentitiesDamaged(f"{self._state} is broken: {error}.") from error
+        if checksum != _checksum(state):
+            raise IdentitiesDamaged(f"{self._state} is broken.", path=str(self._state))
+        return msgspec.json.decode(state, type=_State)
 
     def _open(self, state: _State) -> None:
         listed = {span.file_name for span in state.runs}
@@ -171,8 +173,8 @@ class Store:
             return Run(writer.finish(), span)
 
     def _settle(self, runs: tuple[Run, ...]) -> None:
-        state = _State(self._ledger.size, [run.span for run in runs])
-        write_durably(self._state, msgspec.json.encode(state))
+        state = msgspec.json.encode(_State(self._ledger.size, [run.span for run in runs]))
+        write_durably(self._state, _checksum(state) + b"\n" + state)
         self.settled = Settled(runs, self._ledger.view())
 
 
@@ -199,7 +201,11 @@ class _Cursor:
         return np.concatenate(taken)
 
 
-def _merged(runs: Sequence[Run], *, parts: int) -> Iterator[Rows]:
+def _checksum(state: bytes) -> bytes:
+    return b"%08x" % google_crc32c.value(state)
+
+
+def merged(runs: Sequence[Run], *, parts: int) -> Iterator[Rows]:
     """Yield the entries of all runs, ascending; hashes are uniform, so the parts are of a size."""
     cursors = [_Cursor(run) for run in runs]
     for part in range(1, parts + 1):
