@@ -23,6 +23,7 @@ from burnish.ingest.app import IngestApp
 SECRET = b"s" * 32
 SHARD = "0"
 SEGMENT_BYTES = 1000  # a few records: every test rotates
+HOT = 2  # identities: a few records become a run, a few more are merged
 DRAIN = timedelta(seconds=10)
 
 
@@ -42,7 +43,7 @@ def main(data: Path, port: int, seal_seconds: float) -> None:
         clock=utc_now,
         meter=metrics,
         failed=fail_stop,
-        settings=SpoolSettings(segment=SEGMENT_BYTES),
+        settings=SpoolSettings(segment=SEGMENT_BYTES, hot=HOT),
     )
     metrics.watch(spool.backlog)
     quarantine = QuarantineSpool(folder / "quarantine", objects, meter=metrics, failed=fail_stop)

@@ -16,6 +16,11 @@ POINTS: Final = frozenset(
         "ingest.after_commit",  # it is listed, the spool does not know
         "ingest.after_persisted",  # the spool knows, nothing is deleted
         "ingest.after_delete",  # everything is done
+        "ingest.after_ledger",  # identities are in the ledger, in no run
+        "ingest.after_run",  # their run is written, not listed
+        "ingest.after_flush",  # it is listed
+        "ingest.after_merge",  # runs are merged, the merged one is not listed
+        "ingest.after_merge_listed",  # it is listed, the old ones are not deleted
     }
 )
 _AT: Final = os.environ.get("BURNISH_CRASH_AT", "")
