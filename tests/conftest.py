@@ -8,6 +8,7 @@ pytest_plugins = [
     "support.office",
     "support.plane",
     "support.postgres",
+    "support.s3",
     "support.databases",
     "support.world",
 ]
