@@ -86,6 +86,9 @@ class IngestSettings(Struct, frozen=True, kw_only=True):
     spool_low_water_bytes: Annotated[
         Bytes, Meta(description="Backlog at which ingest accepts again.")
     ] = 768 * 1024**2
+    reserve_bytes: Annotated[
+        Bytes, Meta(description="Disk space set aside to empty a full disk; above seal_bytes.")
+    ] = 32 * 1024**2
     in_flight_bytes: Annotated[
         Bytes, Meta(description="Bytes of requests held in memory at once.")
     ] = 64 * 1024**2

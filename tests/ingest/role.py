@@ -44,8 +44,9 @@ def main(data: Path, port: int, seal_seconds: float) -> None:
         failed=fail_stop,
         settings=SpoolSettings(segment=SEGMENT_BYTES),
     )
-    metrics.watch(spool.backlog)
-    quarantine = QuarantineSpool(folder / "quarantine", objects, meter=metrics, failed=fail_stop)
+    quarantine = QuarantineSpool(
+        folder / "quarantine", objects, reserve=spool.reserve, meter=metrics, failed=fail_stop
+    )
     shipper = Shipper(
         spool,
         objects,
@@ -53,6 +54,7 @@ def main(data: Path, port: int, seal_seconds: float) -> None:
         meter=metrics,
         settings=ShipperSettings(seal_seconds=seal_seconds),
     )
+    metrics.watch(spool.backlog, reserve=spool.reserve, shipper=shipper, quarantine=quarantine)
     shipper.start()
 
     def on_stop() -> None:
