@@ -4,11 +4,13 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = [
     "support.control",
+    "support.s3",  # before those that import it
+    "support.intake",
+    "support.disks",
     "support.ledger",
     "support.office",
     "support.plane",
     "support.postgres",
-    "support.s3",
     "support.databases",
     "support.world",
 ]

@@ -1,6 +1,7 @@
 """The segment files of a spool: append at the end, sync, read back, delete from the front."""
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ _log = structlog.get_logger("burnish.spool")
 
 _HEADER: Final = b"BURNISH SPOOL 1\n"
 _SUFFIX: Final = ".seg"
+# Something is used up, and will be free again; anything else means that the disk is broken.
+_PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE})
 RETRY_S: Final = 10  # a full disk is not emptied in a moment
 
 
@@ -101,7 +104,7 @@ class Segments:
 
         Raises:
             NoRoom: nothing was written, the segment is whole.
-            OSError: what was half-written could not be taken back.
+            OSError: the disk is broken, or what was half-written could not be taken back.
         """
         if self._segments[-1].size >= self._segment_bytes:
             self._rotate()
@@ -110,6 +113,8 @@ class Segments:
             _write_all(self._handle, data)
         except OSError as error:
             os.ftruncate(self._handle, segment.size)
+            if error.errno not in _PASSING:
+                raise
             raise no_room(error) from error
         self._pending = (count, len(data))
 
@@ -199,6 +204,8 @@ class Segments:
         try:
             self._create(self._segments[-1].end)
         except OSError as error:
+            if error.errno not in _PASSING:  # such as a sync that failed
+                raise
             raise no_room(error) from error
         os.close(previous)
         crash_point("ingest.after_rotate")
