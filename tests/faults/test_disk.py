@@ -58,15 +58,16 @@ def test_control_without_its_syncs_a_power_cut_does_lose_what_was_acknowledged(
     assert any(f'"{name}"'.encode() not in kept for name in acknowledged)
 
 
+@pytest.mark.parametrize("segment_bytes", [512 << 10, 64 * MIB])  # many; the open one alone
 def test_a_full_disk_is_said_so_and_emptied_as_soon_as_the_store_is_back(
-    s3: S3Server, small_disk: Callable[[int], Path], make_intake: Make
+    s3: S3Server, small_disk: Callable[[int], Path], make_intake: Make, segment_bytes: int
 ) -> None:
     # Given a spool on a small disk while the store does not answer.
     url = s3.url()
     disk = small_disk(8 * MIB)
     intake = make_intake(
         disk,
-        segment_bytes=512 << 10,
+        segment_bytes=segment_bytes,
         seal_bytes=512 << 10,
         seal_seconds=0.2,
         reserve_bytes=2 * MIB,
