@@ -4,6 +4,9 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = [
     "support.control",
+    "support.s3",  # before those that import it
+    "support.intake",
+    "support.disks",
     "support.ledger",
     "support.office",
     "support.plane",

@@ -28,6 +28,7 @@ def _make(bench: Any) -> Callable[..., QuarantineSpool]:
         return QuarantineSpool(
             bench.folder / "quarantine",
             bench.objects,
+            reserve=bench.spool.reserve,
             meter=bench.metrics,
             failed=bench.failures.append,
             retry_first_s=0.01,

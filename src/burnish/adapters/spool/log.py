@@ -24,7 +24,8 @@ from burnish.adapters.spool.frames import (
 from burnish.adapters.spool.group import GroupCommit, tell
 from burnish.adapters.spool.identities import HOT, Identities
 from burnish.adapters.spool.ledger import Known
-from burnish.adapters.spool.segments import Hint, NoRoom, Segments, SpoolDamaged
+from burnish.adapters.spool.reserve import Reserve
+from burnish.adapters.spool.segments import RETRY_S, Hint, NoRoom, Segments, SpoolDamaged
 from burnish.feedback.model import Incoming, Outcome, Receipt
 from burnish.feedback.ports import Meter, RawLog, Receipts
 from burnish.kernel.clock import Clock
@@ -45,6 +46,7 @@ class SpoolSettings(Struct, frozen=True, kw_only=True):
     low_water: int = 768 << 20  # backlog below this: taken again
     queue: int = 64 << 20  # may wait in memory for the committer
     hot: int = HOT  # identities in memory before they become a sorted run on disk
+    reserve: int = 32 << 20  # set aside for emptying a full disk
 
 
 class _State(Struct):
@@ -106,6 +108,7 @@ class Spool:
         with contextlib.ExitStack() as undo:
             self._lock = _take_lock(folder)
             undo.callback(os.close, self._lock)
+            self.reserve = Reserve(folder / "reserve", settings.reserve)
             listed = history.end().get(shard, 0)
             self._persisted = max(self._read_state(), listed)
             self._segments = Segments(
@@ -206,13 +209,32 @@ class Spool:
             tell(job.done, given)
 
     def _write(self, data: bytes, count: int) -> None:
-        self._segments.append(data, count)
+        if not self.reserve.refill():
+            self._free_segment()
+            raise NoRoom(
+                "The spool's disk is full, and what it holds is on its way out: try again.",
+                retry_after=RETRY_S,
+            )
+        try:
+            self._segments.append(data, count)
+        except NoRoom:
+            self._free_segment()
+            raise
         crash_point("ingest.after_write")
         started = time.perf_counter()
         self._segments.sync()
         self._meter.synced(time.perf_counter() - started, count)
         crash_point("ingest.after_sync")
         self.backlog.add(self._segments.end, len(data))
+
+    def _free_segment(self) -> None:
+        """Close the open segment, so that a full disk gets it back once it is persisted."""
+        try:
+            self._segments.retire()
+        except NoRoom as error:
+            if self.reserve.relieve(error.__cause__ or error):
+                with contextlib.suppress(NoRoom):
+                    self._segments.retire()
 
     def _settle(self, jobs: list[_Append]) -> None:
         for job in jobs:
