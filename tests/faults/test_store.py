@@ -26,7 +26,7 @@ FAILING = 'burnish_upload_failing_seconds{what="raw_log"}'
 FAST = {"seal_seconds": 0.1, "segment_bytes": 20_000, "s3_timeout_s": 1.0}
 
 
-def raw(s3: S3Server, url: str) -> raw_reader.Lines:
+def raw(s3: S3Server, url: str) -> list[raw_reader.Line]:
     return raw_reader.lines_of(raw_reader.bucket(url, s3.endpoint))
 
 
@@ -37,7 +37,7 @@ def test_a_store_in_trouble_delays_and_neither_loses_nor_doubles(
     url = s3.url()
     intake = make_intake(**FAST, s3_url=url, s3_endpoint=flaky.url)
     intake.start()
-    with Load(lambda: intake.port, writers=2) as load:
+    with Load(intake, writers=2) as load:
         until(lambda: raw(s3, url), intake.log)
         flaky.trouble(mode)
         until(lambda: intake.metric(FAILURES) > 1, intake.log)
@@ -56,7 +56,7 @@ def test_a_store_that_is_gone_for_a_while_gets_everything_once_it_is_back(
     url = s3.url()
     intake = make_intake(**FAST, s3_url=url, s3_endpoint=s3.endpoint)
     intake.start()
-    with Load(lambda: intake.port, writers=2) as load:
+    with Load(intake, writers=2) as load:
         until(lambda: intake.metric('burnish_upload_seconds_count{what="raw_log"}'), intake.log)
         s3.hang() if how == "hung" else s3.kill()
         until(lambda: intake.metric(FAILURES) > 1, intake.log)
@@ -93,7 +93,7 @@ def test_an_object_of_other_bytes_is_never_overwritten_and_stops_the_log_until_i
     for key in keys:
         obstore.delete(store, key)
     assert intake.seal() == 2
-    assert [line["id"] for line in raw(s3, url)] == ["r-0", "r-1"]
+    assert [line.id for line in raw(s3, url)] == ["r-0", "r-1"]
 
 
 def test_an_object_without_its_row_stops_the_log_and_a_restored_row_lets_it_go_on(
@@ -120,7 +120,7 @@ def test_an_object_without_its_row_stops_the_log_and_a_restored_row_lets_it_go_o
         connection.execute(insert(raw_objects).values(**row))
     engine.dispose()
     assert intake.seal() == 2
-    assert [line["id"] for line in raw(s3, url)] == ["r-0", "r-1"]
+    assert [line.id for line in raw(s3, url)] == ["r-0", "r-1"]
 
 
 def until_failing(intake: Intake) -> None:
