@@ -13,6 +13,7 @@ import pytest
 from support import raw_reader
 from support.disks import LoopDisk
 from support.intake import Intake, Load, encode, until
+from support.raw_reader import fingerprint
 from support.s3 import S3Server
 
 Make = Callable[..., Intake]
@@ -21,14 +22,14 @@ SLOW_SYNC_S = 0.3
 MIB = 1 << 20
 
 
-def raw(folder: Path) -> raw_reader.Lines:
+def raw(folder: Path) -> list[raw_reader.Line]:
     return raw_reader.lines_of(raw_reader.local(folder / "objects"))
 
 
-def acknowledged_before_a_power_cut(intake: Intake, disk: LoopDisk) -> dict[str, str]:
+def acknowledged_before_a_power_cut(intake: Intake, disk: LoopDisk) -> dict[str, bytes]:
     """Cut the power under load, and give it back."""
     intake.start()
-    with Load(lambda: intake.port) as load:
+    with Load(intake) as load:
         until(lambda: len(load.acknowledged) > 1000, intake.log)
         disk.cut_power()
         intake.kill()
@@ -79,7 +80,7 @@ def test_a_full_disk_is_said_so_and_emptied_as_soon_as_the_store_is_back(
     s3.hang()
 
     # When it fills up, and somebody else takes what little is left.
-    acknowledged: dict[str, str] = {}
+    acknowledged: dict[str, bytes] = {}
 
     numbers = count()
 
@@ -91,7 +92,7 @@ def test_a_full_disk_is_said_so_and_emptied_as_soon_as_the_store_is_back(
         body = "\n".join(batch.values()).encode()
         status, answer = intake.call("POST", "/v1/feedback/batch", body)
         if status == 200:
-            acknowledged.update(batch)
+            acknowledged.update({name: fingerprint(text) for name, text in batch.items()})
         else:
             assert (status, answer["code"]) == (503, "spool.no_room"), answer
         return status == 200
@@ -127,7 +128,7 @@ def test_a_disk_that_fails_to_sync_ends_the_process_and_loses_nothing_acknowledg
     preload = f"{FIU / 'fiu_run_preload.so'} {FIU / 'fiu_posix_preload.so'}"
     control = str(intake.data / "fiu")
     intake.start(environ={"LD_PRELOAD": preload, "FIU_CTRL_FIFO": control})
-    with Load(lambda: intake.port) as load:
+    with Load(intake) as load:
         until(lambda: len(load.acknowledged) > 200, intake.log)
         subprocess.run(
             ["fiu-ctrl", "-f", control, "-c", "enable name=posix/io/sync/*", str(intake.pid)],

@@ -13,11 +13,11 @@ KILLS = 40
 LONGEST_LIFE_S = 0.3
 
 
-def killed_under_load(intake: Intake, kills: int) -> dict[str, str]:
+def killed_under_load(intake: Intake, kills: int) -> dict[str, bytes]:
     """Kill it so many times at random moments; return what was acknowledged."""
     chance = random.Random(4)
     intake.start()
-    with Load(lambda: intake.port) as load:
+    with Load(intake) as load:
         for _ in range(kills):
             time.sleep(chance.uniform(0, LONGEST_LIFE_S))
             intake.kill()

@@ -21,11 +21,13 @@ from typing import Any, Final, Self
 import pytest
 
 from burnish.adapters.directory import PublishedDirectory
+from burnish.kernel.policy import Kind
+from burnish.scaffold import policy_text
+from support.raw_reader import fingerprint
 from support.s3 import free_ports
 
 SECRET: Final = b"s" * 32
 BEARER: Final = "a-token"
-HEADERS: Final = {"Authorization": f"Bearer {BEARER}", "content-type": "application/json"}
 DEADLINE_S: Final = 60
 ZYGOTE: Final = Path(__file__).with_name("ingest_zygote.py")
 ROLE: Final = Path(__file__).with_name("ingest_role.py")
@@ -60,13 +62,17 @@ class Intake:
     fork, because something is to be preloaded or traced.
     """
 
-    def __init__(self, zygote: Zygote, data: Path, **options: Any) -> None:
+    def __init__(self, zygote: Zygote | None, data: Path, **options: Any) -> None:
         self._zygote, self.data, self.options = zygote, data, options
         self.port = free_ports(1)[0]
         self.pid = 0
+        self.bearer = BEARER
         self._child: subprocess.Popen[bytes] | None = None
+        self._prepare()
+
+    def _prepare(self) -> None:
         sha256 = hashlib.sha256(BEARER.encode()).hexdigest()
-        PublishedDirectory(data / "published" / "directory.json", SECRET).publish(
+        PublishedDirectory(self.data / "published" / "directory.json", SECRET).publish(
             {
                 "models": {
                     "laundry": {"labels": ["good", "defect"], "kind": "image-classification"}
@@ -76,8 +82,8 @@ class Intake:
         )
 
     @property
-    def spool(self) -> Path:
-        return self.data / "spool" / "0"
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.bearer}", "content-type": "application/json"}
 
     def start(
         self, *, through: list[str] | None = None, environ: dict[str, str] | None = None
@@ -85,6 +91,7 @@ class Intake:
         """Start it and wait until it answers."""
         self._child = None
         if through is None and environ is None:
+            assert self._zygote is not None
             self.pid = self._zygote.fork(self.data, self.port, self.options)
         else:
             arguments = [str(self.data), str(self.port), json.dumps(self.options)]
@@ -126,7 +133,7 @@ class Intake:
 
     def call(self, method: str, path: str, body: bytes | None = None) -> tuple[int, Any]:
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}{path}", body, HEADERS, method=method
+            f"http://127.0.0.1:{self.port}{path}", body, self.headers, method=method
         )
         try:
             with urllib.request.urlopen(request, timeout=DEADLINE_S) as response:
@@ -167,15 +174,42 @@ class Intake:
         return path.read_text(errors="replace")[-4000:] if path.exists() else ""
 
 
+class Role(Intake):
+    """The same, as its user would start it: `burnish ingest` with settings."""
+
+    def __init__(self, data: Path, settings: dict[str, str]) -> None:
+        self._settings = settings
+        super().__init__(None, data)
+
+    def _prepare(self) -> None:
+        models = self.data / "models"
+        models.mkdir()
+        (models / "laundry.toml").write_text(policy_text("laundry", Kind.IMAGE_CLASSIFICATION))
+
+    def start(self, **_: Any) -> None:
+        """Start it until it stays, as a supervisor would; it cannot while it lacks a part."""
+        settings = {"ingest.port": str(self.port), **self._settings}
+        flags = [f"--set={name}={value}" for name, value in settings.items()]
+        command = [sys.executable, "-m", "burnish", "ingest", "--data", str(self.data), *flags]
+        while True:
+            with (self.data / "log").open("ab") as log:
+                self._child = subprocess.Popen(command, stdout=log, stderr=log)
+            self.pid = self._child.pid
+            until(lambda: self.answers() or not self.lives(), self.log)
+            if self.lives():
+                break
+        self.bearer = (self.data / "admin.token").read_text().strip()
+
+
 class Load:
     """Clients that send and send again until each record is acknowledged.
 
     What they hold acknowledged is the truth that the raw log is compared with.
     """
 
-    def __init__(self, port: Callable[[], int], *, writers: int = 4, largest: int = 40) -> None:
-        self._port, self._largest = port, largest
-        self.acknowledged: dict[str, str] = {}  # body by id
+    def __init__(self, intake: Intake, *, writers: int = 4, largest: int = 40) -> None:
+        self._intake, self._largest = intake, largest
+        self.acknowledged: dict[str, bytes] = {}  # fingerprints of bodies by id
         self.refusals = 0
         self._stop, self._abandoned = threading.Event(), threading.Event()
         self._threads = [
@@ -216,7 +250,7 @@ class Load:
             while batch and not self._abandoned.is_set():
                 try:
                     connection = connection or http.client.HTTPConnection(
-                        "127.0.0.1", self._port(), timeout=DEADLINE_S
+                        "127.0.0.1", self._intake.port, timeout=DEADLINE_S
                     )
                     taken = self._send(connection, batch)
                 except (OSError, http.client.HTTPException):
@@ -224,7 +258,7 @@ class Load:
                         connection.close()
                     connection = None
                     taken = set()
-                self.acknowledged.update((name, batch.pop(name)) for name in taken)
+                self.acknowledged.update((name, fingerprint(batch.pop(name))) for name in taken)
                 if batch:
                     self.refusals += 1
                     time.sleep(0.02)
@@ -236,7 +270,7 @@ class Load:
         names = list(batch)
         path = "/v1/feedback" if len(names) == 1 else "/v1/feedback/batch"
         body = "\n".join(batch.values()).encode()
-        connection.request("POST", path, body, HEADERS)
+        connection.request("POST", path, body, self._intake.headers)
         response = connection.getresponse()
         answer = json.loads(response.read())
         if response.status not in {200, 202}:

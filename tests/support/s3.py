@@ -14,12 +14,15 @@ import urllib.request
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from burnish.adapters.objects_s3 import Credentials, S3Objects
 from burnish.kernel.errors import BurnishError
+
+if TYPE_CHECKING:
+    from obstore.store import S3Config
 
 KEY: Final = Credentials(key_id="tests", secret="of-burnish")
 REGION: Final = "us-east-1"
@@ -74,6 +77,15 @@ class S3Server:
             allow_http=True,
             timeout_s=timeout_s,
         )
+
+    def config(self) -> "S3Config":
+        """Return what a client that is not ours needs."""
+        return {
+            "endpoint": self.endpoint,
+            "region": REGION,
+            "access_key_id": KEY.key_id,
+            "secret_access_key": KEY.secret,
+        }
 
     def start(self) -> None:
         """Start it and wait until it takes objects."""

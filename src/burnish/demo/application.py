@@ -17,7 +17,7 @@ from burnish.demo.reviewer import Reviewed, Verdict, label, record
 from burnish.demo.screen import Screen
 from burnish.demo.traffic import predict
 
-ANSWER_S: Final = 60.0  # within which serving answers with what has been released
+ANSWER_S: Final = 120.0  # within which serving answers with what has been released
 CALLERS: Final = 2  # arriving photos asked about at once
 UPLOADERS: Final = 2
 REFUSED: Final = 300  # results of a batch from here on are no acceptance

@@ -39,7 +39,7 @@ ACT: Final = {name: ROUND[name] for name in ("persisting", "training", "judging"
     "weighing": 1.5,
 }
 
-GONE_S: Final = 60.0  # within which a role that is away plays again
+GONE_S: Final = 120.0  # within which a role that is away plays again
 _LOOK_S: Final = 0.05
 
 

@@ -17,7 +17,7 @@ from burnish.demo.screen import Screen
 
 REFUSED: Final = "REJECTED"
 REASON: Final = "The reviewers know better than the gate."  # famous last words
-TRIGGER_S: Final = 60.0  # within which an import of this size has fired the trigger
+TRIGGER_S: Final = 120.0  # within which an import of this size has fired the trigger
 BATCH: Final = 40  # photos that arrive, and whose answers are all looked at, at a time
 VERDICT_S: Final = 30.0  # for the last verdicts to be counted
 

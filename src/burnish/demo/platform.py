@@ -26,7 +26,7 @@ QUICK: Final = {"ingest.seal_seconds": "1", "worker.poll_seconds": "0.2"}
 READY_S: Final = 90.0
 DRAIN_S: Final = 40.0  # twice what a role may take, then the platform is killed
 TAIL_LINES: Final = 15
-PATIENCE: Final = Retry(deadline=60.0, longest_pause=1.0)  # with a role that is being restarted
+PATIENCE: Final = Retry(deadline=120.0, longest_pause=1.0)  # with a role that is being restarted
 
 
 class Platform:

@@ -20,7 +20,7 @@ from burnish.demo.screen import Screen
 from burnish.demo.traffic import RATE, Traffic
 
 ROUNDS: Final = 3
-DECISION_S: Final = 60.0  # within which a trigger that will fire has fired
+DECISION_S: Final = 120.0  # within which a trigger that will fire has fired
 
 
 class Story:
