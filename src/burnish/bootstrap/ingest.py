@@ -33,12 +33,14 @@ def run(settings: Settings) -> None:
             high_water=ingest.spool_high_water_bytes,
             low_water=ingest.spool_low_water_bytes,
             queue=ingest.in_flight_bytes,
+            reserve=ingest.reserve_bytes,
         ),
     )
     quarantine = QuarantineSpool(
         folder / "quarantine",
         house.objects,
         index=SqlQuarantineIndex(house.engine),
+        reserve=spool.reserve,
         meter=metrics,
         failed=fail_stop,
     )
@@ -73,7 +75,7 @@ def run(settings: Settings) -> None:
         spool.close()
         house.close()
 
-    metrics.watch(spool.backlog)
+    metrics.watch(spool.backlog, reserve=spool.reserve, shipper=shipper, quarantine=quarantine)
     shipper.start()
     serve_ingest(
         host=ingest.host,

@@ -143,12 +143,16 @@ class Meter(Protocol):
         """Note one group commit: how long its sync took, and for how many records."""
         ...
 
-    def uploaded(self, seconds: float) -> None:
-        """Note one object stored and listed."""
+    def sealed(self, seconds: float, records: int) -> None:
+        """Note one range of records written as the object that it will be."""
         ...
 
-    def upload_failed(self) -> None:
-        """Count one failed attempt to store or list an object."""
+    def uploaded(self, what: str, seconds: float) -> None:
+        """Note one object stored: of the `raw_log` or of the `quarantine`."""
+        ...
+
+    def upload_failed(self, what: str) -> None:
+        """Count one failed attempt to store or list an object; it is retried."""
         ...
 
     def render(self) -> bytes:

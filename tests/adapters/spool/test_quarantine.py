@@ -30,6 +30,7 @@ def _make(bench: Any) -> Callable[..., QuarantineSpool]:
             bench.folder / "quarantine",
             bench.objects,
             index=SqlQuarantineIndex(bench.engine),
+            reserve=bench.spool.reserve,
             meter=bench.metrics,
             failed=bench.failures.append,
             retry_first_s=0.01,
