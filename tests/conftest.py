@@ -4,6 +4,10 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = [
     "support.control",
+    "support.s3",  # before those that import it
+    "support.flaky",
+    "support.intake",
+    "support.disks",
     "support.ledger",
     "support.office",
     "support.plane",

@@ -36,7 +36,28 @@ class DatabaseSettings(Struct, frozen=True, kw_only=True):
 class ObjectsSettings(Struct, frozen=True, kw_only=True):
     """Where files lie: the raw log, payloads, datasets, artifacts, reports."""
 
-    url: Annotated[Url, Meta(description="URL of the object store.")] = "file://{data}/objects"
+    url: Annotated[
+        Annotated[str, Meta(pattern=r"^(file://|s3://[a-z0-9][a-z0-9.-]+)")],
+        Meta(description="The object store: file:///FOLDER or s3://BUCKET/PREFIX."),
+    ] = "file://{data}/objects"
+    endpoint: Annotated[
+        Annotated[str, Meta(pattern=r"^$|^https?://")],
+        Meta(description="URL of an S3 server that is not AWS; trainers reach it there too."),
+    ] = ""
+    region: Annotated[str, Meta(description="Region of the bucket.")] = "us-east-1"
+    credentials_file: Annotated[
+        str,
+        Meta(
+            description="File with the access key, in the form of AWS's; if empty, the AWS_* "
+            "variables or the machine's role count."
+        ),
+    ] = ""
+    allow_http: Annotated[
+        bool, Meta(description="Whether the endpoint may be plain http: for tests.")
+    ] = False
+    timeout_seconds: Annotated[
+        Seconds, Meta(description="One request to S3, with all of its bytes, may take so long.")
+    ] = 60.0
 
 
 class IngestSettings(Struct, frozen=True, kw_only=True):
@@ -65,6 +86,9 @@ class IngestSettings(Struct, frozen=True, kw_only=True):
     spool_low_water_bytes: Annotated[
         Bytes, Meta(description="Backlog at which ingest accepts again.")
     ] = 768 * 1024**2
+    reserve_bytes: Annotated[
+        Bytes, Meta(description="Disk space set aside to empty a full disk; above seal_bytes.")
+    ] = 32 * 1024**2
     in_flight_bytes: Annotated[
         Bytes, Meta(description="Bytes of requests held in memory at once.")
     ] = 64 * 1024**2

@@ -25,7 +25,7 @@ from burnish.feedback.model import RawRecord
 SECRET = b"s" * 32
 BEARER = "a-token"
 DEADLINE_S = 30
-ROLE = Path(__file__).parent / "role.py"
+ROLE = Path(__file__).parents[1] / "support" / "ingest_role.py"
 
 
 class Front:
@@ -54,7 +54,13 @@ class Front:
     def start(self, *, crash_at: str = "", seal_seconds: float = 3600.0) -> None:
         log = (self.data / "log").open("ab")
         self.process = subprocess.Popen(
-            [sys.executable, str(ROLE), str(self.data), str(self.port), str(seal_seconds)],
+            [
+                sys.executable,
+                str(ROLE),
+                str(self.data),
+                str(self.port),
+                json.dumps({"seal_seconds": seal_seconds}),
+            ],
             env={**os.environ, "BURNISH_CRASH_AT": crash_at},
             stdout=log,
             stderr=log,
@@ -178,6 +184,18 @@ def _stopped(tmp_path: Path) -> Iterator[Front]:
 def _front(stopped: Front) -> Front:
     stopped.start()
     return stopped
+
+
+@pytest.fixture(name="lasting", scope="module")
+def _lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """A running front that all tests of a module share: each speaks of a source of its own."""
+    front = Front(tmp_path_factory.mktemp("front"))
+    front.publish()
+    front.start()
+    yield front
+    if front.process is not None:
+        front.process.kill()
+        front.ended()
 
 
 @pytest.fixture(name="record")

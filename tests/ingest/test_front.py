@@ -261,9 +261,9 @@ def test_kill_minus_nine_loses_nothing_that_was_answered(front: Any, record: Any
 
 def test_a_second_front_on_the_same_data_or_port_does_not_start(front: Any, tmp_path: Path) -> None:
     def start(data: Path, port: int) -> str:
-        role = Path(__file__).parent / "role.py"
+        role = Path(__file__).parents[1] / "support" / "ingest_role.py"
         ended = subprocess.run(
-            [sys.executable, str(role), str(data), str(port), "1"],
+            [sys.executable, str(role), str(data), str(port), "{}"],
             capture_output=True,
             text=True,
             timeout=30,

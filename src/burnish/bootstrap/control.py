@@ -7,6 +7,7 @@ import structlog
 import uvicorn
 from litestar import Litestar
 
+from burnish.adapters.ingest_link import IngestLink
 from burnish.adapters.raw_log import RawLogReader
 from burnish.adapters.serve_server import configuration
 from burnish.adapters.subprocess_jobs import SubprocessLauncher
@@ -81,6 +82,9 @@ def application(house: House, draining: Callable[[], bool]) -> Litestar:
         units=house.unit,
         views=house.view,
         objects=house.objects,
+        raw_log=RawLogReader(house.objects, house.engine),
+        front=IngestLink(settings.ingest.url, house.secrets.admin_token),
+        models=lambda: house.directory.current().models,
         signatures=house.objects,
         directory=house,
         triggers=OperatorTriggers(house),

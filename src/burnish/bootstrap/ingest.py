@@ -6,6 +6,7 @@ from burnish.adapters.raw_log import RawLogReader
 from burnish.adapters.spool.log import Spool, SpoolSettings
 from burnish.adapters.spool.quarantine import QuarantineSpool
 from burnish.adapters.spool.shipper import Shipper, ShipperSettings
+from burnish.adapters.sql.quarantine import SqlQuarantineIndex
 from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.system import new_trace_id, utc_now
 from burnish.bootstrap.house import House
@@ -32,10 +33,16 @@ def run(settings: Settings) -> None:
             high_water=ingest.spool_high_water_bytes,
             low_water=ingest.spool_low_water_bytes,
             queue=ingest.in_flight_bytes,
+            reserve=ingest.reserve_bytes,
         ),
     )
     quarantine = QuarantineSpool(
-        folder / "quarantine", house.objects, meter=metrics, failed=fail_stop
+        folder / "quarantine",
+        house.objects,
+        index=SqlQuarantineIndex(house.engine),
+        reserve=spool.reserve,
+        meter=metrics,
+        failed=fail_stop,
     )
     shipper = Shipper(
         spool,
@@ -68,7 +75,7 @@ def run(settings: Settings) -> None:
         spool.close()
         house.close()
 
-    metrics.watch(spool.backlog)
+    metrics.watch(spool.backlog, reserve=spool.reserve, shipper=shipper, quarantine=quarantine)
     shipper.start()
     serve_ingest(
         host=ingest.host,

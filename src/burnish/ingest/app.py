@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 from msgspec import Struct
 
+from burnish.feedback.journey import FeedbackUnknown
 from burnish.feedback.model import Published
 from burnish.feedback.parse import PLAIN, attributes
 from burnish.feedback.ports import Directory, FeedbackLog, Meter, Quarantine, Sealer
@@ -97,9 +98,11 @@ class IngestApp:
             cap=self._limits.record_bytes,
         )
         self._sealed: Completions[int] = Completions()
+        self._found: Completions[int | BurnishError | None] = Completions()
         self._routes: Mapping[str, tuple[str, Handler]] = {
             "/v1/feedback": ("POST", self._one),
             "/v1/feedback/batch": ("POST", self._batch),
+            "/v1/feedback/place": ("GET", self._place),
             "/v1/seal": ("POST", self._seal),
             "/healthz": ("GET", self._healthz),
             "/readyz": ("GET", self._readyz),
@@ -139,6 +142,21 @@ class IngestApp:
     async def _batch(self, request: Request) -> Answer:
         message, published = await self._message(request, self._limits.batch_bytes)
         return json_answer(200, {"results": await self._records.batch(message, published)})
+
+    async def _place(self, request: Request) -> Answer:
+        """Say where an accepted record stands: also one that is in the spool alone."""
+        self._authorised(request)
+        source, id_ = request.parameter("source"), request.parameter("id")
+        if source is None or id_ is None:
+            raise InvalidInput("source and id are missing: name the record in the query.")
+        future, done = self._found.expect()
+        self._log.find(source, id_, done)
+        offset = await future
+        if isinstance(offset, BurnishError):
+            raise offset
+        if offset is None:
+            raise FeedbackUnknown(f"This shard holds no record {id_!r} of source {source!r}.")
+        return json_answer(200, {"shard": self._log.shard, "offset": offset})
 
     async def _seal(self, request: Request) -> Answer:
         self._authorised(request)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Struct
@@ -68,7 +69,13 @@ class Request:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self._query: bytes = scope.get("query_string", b"")
         self._receive = receive
+
+    def parameter(self, name: str) -> str | None:
+        """Return the first query parameter of a name."""
+        query = self._query.decode("latin-1")
+        return next((value for key, value in parse_qsl(query) if key == name), None)
 
     def header(self, name: bytes) -> str | None:
         """Return the first header of a lower-case name."""
