@@ -1,24 +1,28 @@
 """The ingest role as bootstrap wires it, for tests that need it as a process of its own."""
 
+import os
 import sys
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 from prometheus_client import CollectorRegistry
 
 from burnish.adapters.directory import PublishedDirectory
 from burnish.adapters.ingest_metrics import IngestMetrics
 from burnish.adapters.ingest_server import FailStop, serve_ingest
 from burnish.adapters.objects import LocalObjects
+from burnish.adapters.prediction_lookup import PredictionLookup
 from burnish.adapters.raw_log import RawLogReader
 from burnish.adapters.spool.log import Spool, SpoolSettings
 from burnish.adapters.spool.quarantine import QuarantineSpool
 from burnish.adapters.spool.shipper import Shipper, ShipperSettings
 from burnish.adapters.sql.engine import make_engine
+from burnish.adapters.sql.predictions import SqlPredictions
 from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.sql.schema import metadata
 from burnish.adapters.system import new_trace_id, utc_now
-from burnish.ingest.app import IngestApp
+from burnish.ingest.app import IngestApp, IngestLimits
 
 SECRET = b"s" * 32
 SHARD = "0"
@@ -64,11 +68,13 @@ def main(data: Path, port: int, seal_seconds: float) -> None:
     app = IngestApp(
         log=spool,
         quarantine=quarantine,
+        predictions=PredictionLookup(SqlPredictions(engine)),
         sealer=shipper,
         directory=PublishedDirectory(data / "published" / "directory.json", SECRET),
         meter=metrics,
         clock=utc_now,
         new_trace_id=new_trace_id,
+        limits=msgspec.json.decode(os.environ.get("INGEST_LIMITS", "{}"), type=IngestLimits),
     )
     serve_ingest(
         host="127.0.0.1",

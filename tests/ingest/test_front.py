@@ -157,7 +157,7 @@ def test_other_paths_methods_and_encodings_are_refused(front: Any, record: Any) 
     assert front.get("/v1/nothing")[0] == 404
     assert front.get("/v1/feedback")[0] == 405
     status, document = front.post("/v1/feedback", record(), content_encoding="br")
-    assert (status, document["code"]) == (400, "request.malformed")
+    assert (status, document["code"]) == (415, "request.encoding")
 
 
 def test_a_trace_is_taken_up_from_the_caller(front: Any, record: Any) -> None:

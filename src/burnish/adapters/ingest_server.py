@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import structlog
 import uvloop
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
@@ -72,6 +72,7 @@ def serve_ingest(
                 address=host,
                 port=port,
                 interface=Interfaces.ASGINL,
+                http=HTTPModes.http1,  # to look for HTTP/2 it would wait for a first byte for ever
                 backlog=_BACKLOG,
                 websockets=False,
                 log_enabled=False,

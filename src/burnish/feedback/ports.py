@@ -1,6 +1,6 @@
 """What the feedback room needs from the world."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from burnish.feedback.model import (
@@ -12,12 +12,14 @@ from burnish.feedback.model import (
     Receipt,
     Rejection,
 )
+from burnish.feedback.prediction import Prediction
 from burnish.feedback.verdict import Offsets, Verdict
 from burnish.kernel.errors import BurnishError
 from burnish.kernel.unit import Unit
 
 Receipts = Sequence[Receipt] | BurnishError
 Kept = BurnishError | None
+Found = Mapping[str, Prediction] | None  # by id, those that are known; None: nobody can tell
 Parse = Callable[[RawRecord], FeedbackRecord]  # raises InvalidInput if the line breaks its schema
 
 
@@ -53,6 +55,17 @@ class Quarantine(Protocol):
         """Queue rejections; call `done(None)` from another thread once all are durable.
 
         `done` gets the error if they are not. Raises Backpressure, Unavailable as `append` does.
+        """
+        ...
+
+
+class PredictionLog(Protocol):
+    """The predictions that were given, as far as they can be asked for in a moment."""
+
+    def look_up(self, ids: Collection[str], done: Callable[[Found], None]) -> None:
+        """Look for predictions; call `done` once, from any thread, also at once.
+
+        `done` gets None if the log is out of reach. It may come late: who asks has a deadline.
         """
         ...
 
