@@ -4,6 +4,7 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = [
     "support.control",
+    "support.front",
     "support.ledger",
     "support.office",
     "support.plane",

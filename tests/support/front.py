@@ -1,3 +1,5 @@
+"""The feedback front as a process of its own, and a record that it takes."""
+
 import hashlib
 import json
 import os
@@ -25,7 +27,7 @@ from burnish.feedback.model import RawRecord
 SECRET = b"s" * 32
 BEARER = "a-token"
 DEADLINE_S = 30
-ROLE = Path(__file__).parent / "role.py"
+ROLE = Path(__file__).parents[1] / "ingest" / "role.py"
 
 
 class Front:
