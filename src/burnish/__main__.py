@@ -122,10 +122,37 @@ def _demo(
         str, typer.Option(help="solar (real photos) or laundry (rendered, quick).")
     ] = "solar",
     json_: Annotated[Path | None, typer.Option("--json", help="Write the numbers here.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write the story with its plots here, as an HTML page.")
+    ] = None,
     keep: Annotated[Path | None, typer.Option(help="Keep everything in this directory.")] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="An empty metadata database, postgresql://… say; default: one in the directory.",
+        ),
+    ] = None,
+    *,
+    chaos: Annotated[
+        bool,
+        typer.Option("--chaos", help="Kill worker, ingest and control at random in every round."),
+    ] = False,
+    seed: Annotated[
+        int | None, typer.Option(help="Draw the moments of --chaos from this; default: any.")
+    ] = None,
 ) -> None:
     """Walk the whole loop on photos, in a scratch directory, with progress bars."""
-    raise typer.Exit(_load("burnish.demo").run(model=model, json_path=json_, keep=keep))
+    code = _load("burnish.demo").run(
+        model=model,
+        json_path=json_,
+        report=report,
+        keep=keep,
+        database=database,
+        chaos=chaos,
+        seed=seed,
+    )
+    raise typer.Exit(code)
 
 
 def _reference() -> None:

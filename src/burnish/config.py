@@ -61,6 +61,11 @@ def environment(settings: Settings) -> dict[str, str]:
     return variables
 
 
+def process_environment(settings: Settings) -> dict[str, str]:
+    """Return the environment for a process of ours: that of this one, with these very settings."""
+    return {**os.environ, **environment(settings)}
+
+
 def reachable(host: str) -> str:
     """Return the host of a URL by which this machine reaches what listens on an address.
 

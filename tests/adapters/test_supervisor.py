@@ -29,6 +29,9 @@ STAND_IN = textwrap.dedent(
         with open(journal, "a") as file:
             file.write(json.dumps([name, what, os.getpid()]) + "\\n")
 
+    if manner == "moody":  # works once, and never again
+        manner = "unready" if os.path.exists(journal) else "good"
+
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             body = b'{"reasons": ["no database"]}' if manner == "unready" else b"{}"
@@ -133,6 +136,12 @@ class House:
         lines = [json.loads(line) for line in self.journal.read_text("utf-8").splitlines()]
         return [(name, pid) for name, noted, pid in lines if noted == what]
 
+    def waits(self, count: int) -> list[str]:
+        """Return how long was waited after each death, in seconds, once so many are told."""
+        until(lambda: self.told().count("died") == count, f"{count} deaths told")
+        told = self.told().splitlines()
+        return [line.split("again in ")[1].split(" s")[0] for line in told if "died" in line]
+
     def wait_ready(self, count: int) -> None:
         until(lambda: self.told().count("✓") == count, f"{count} roles ready")
 
@@ -147,6 +156,12 @@ def house(tmp_path: Path) -> Iterator[House]:
         process.wait()
     for _, pid in house.notes("started"):
         until(lambda pid=pid: not alive(pid), "the stand-ins to die with their parent")
+
+
+def kill_the_latest(house: House, *, starts: int) -> None:
+    """Kill the role's process once it has been started so many times."""
+    until(lambda: len(house.notes("started")) == starts, "the next start")
+    os.kill(house.notes("started")[-1][1], signal.SIGKILL)
 
 
 FOUR = {"worker": "good", "ingest": "good", "control": "good", "serve": "good"}
@@ -182,6 +197,7 @@ def test_a_role_that_dies_is_started_again_and_the_others_go_on(house: House) ->
     until(lambda: len(house.notes("started")) == 3, "the role to be started again")
     assert "✗ ingest   died (SIGKILL); starts again in 0.05 s" in house.told()
     until(lambda: "↻ ingest" in house.told(), "it to say so")
+    until(lambda: "✓ ingest   ready again after" in house.told(), "it to work again")
     up.send_signal(signal.SIGTERM)
     assert up.wait(DEADLINE_S) == 0
     assert [name for name, _ in house.notes("started")].count("serve") == 1
@@ -191,20 +207,31 @@ def test_a_role_that_dies_again_and_again_is_waited_for_longer_and_longer(house:
     up = house.up({"ingest": "good"}, longest_backoff=0.2)
     house.wait_ready(1)
     for deaths in range(1, 5):
-        started = until(
-            lambda deaths=deaths: (
-                house.notes("started") if len(house.notes("started")) == deaths else None
-            ),
-            "the next start",
-        )
-        os.kill(started[-1][1], signal.SIGKILL)
-    until(lambda: house.told().count("died") == 4, "four deaths told")
-    waits = [
-        line.split("again in ")[1].split(" s")[0]
-        for line in house.told().splitlines()
-        if "died" in line
-    ]
-    assert waits == ["0.05", "0.1", "0.2", "0.2"]
+        kill_the_latest(house, starts=deaths)
+    assert house.waits(4) == ["0.05", "0.1", "0.2", "0.2"]
+    up.send_signal(signal.SIGTERM)
+    assert up.wait(DEADLINE_S) == 0
+
+
+def test_a_role_that_has_worked_for_a_while_is_not_waited_for_any_longer(house: House) -> None:
+    up = house.up({"ingest": "good"}, calm=0.1)
+    for deaths in range(1, 4):
+        house.wait_ready(deaths)
+        time.sleep(0.2)  # it works for as long as it takes to be forgiven
+        kill_the_latest(house, starts=deaths)
+    assert house.waits(3) == ["0.05", "0.05", "0.05"]
+    up.send_signal(signal.SIGTERM)
+    assert up.wait(DEADLINE_S) == 0
+
+
+def test_a_role_that_lives_long_without_ever_working_is_not_forgiven(house: House) -> None:
+    up = house.up({"ingest": "moody"}, calm=0.1)
+    house.wait_ready(1)
+    for deaths in range(1, 4):
+        until(lambda deaths=deaths: len(house.notes("started")) == deaths, "the next start")
+        time.sleep(0.0 if deaths == 1 else 0.2)
+        kill_the_latest(house, starts=deaths)
+    assert house.waits(3)[1:] == ["0.1", "0.2"]
     up.send_signal(signal.SIGTERM)
     assert up.wait(DEADLINE_S) == 0
 

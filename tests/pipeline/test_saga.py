@@ -66,9 +66,13 @@ class Works:
         self.undone: list[str] = []
         self.fails: dict[str, Exception] = {}
         self.reported: list[Exception] = []
+        self.told: list[tuple[str, str]] = []
+        self.acts: list[str] = []  # every time that a step was asked to act
+        self.dies_after: str | None = None  # the step that acts, and then the process dies
 
     def step(self, name: str) -> Callable[[Run], Progress]:
         def act(run: Run) -> Progress:
+            self.acts.append(name)
             if name in self.fails:
                 raise self.fails[name]
             if name not in self.effects:
@@ -82,6 +86,9 @@ class Works:
                     current = unit.runs.get(run.id)
                     service.move(unit, current, RunEvent.READY, now=self.ledger.now)
                     unit.commit()
+            if name == self.dies_after:
+                self.dies_after = None
+                raise Killed
             return Progress.DONE
 
         return act
@@ -98,8 +105,14 @@ class Works:
             ),
             clock=self.ledger.tick,
             pause=lambda _seconds: None,
-            report=lambda _message, *, run, step, error: self.reported.append(error),
+            report=self.report,
         )
+
+    def report(self, message: str, *, run: str, step: str, error: Exception | None = None) -> None:
+        if error is not None:
+            self.reported.append(error)
+        else:
+            self.told.append((message, step))
 
 
 def start(ledger: Ledger) -> RunId:
@@ -144,6 +157,33 @@ def test_killed_anywhere_it_resumes_and_ends_the_same(
         journal.drive(works.performer(), run)
     assert state(ledger, run) is RunState.READY_FOR_RELEASE
     assert works.effects == ["collect", "prepare", "train", "evaluate"]
+
+
+@given(die_at=st.integers(0, 3))
+def test_a_step_that_is_done_is_not_done_again_though_its_checkpoint_was_lost(
+    new_ledger: Callable[[], Ledger], die_at: int
+) -> None:
+    ledger = new_ledger()
+    run, journal, works = start(ledger), Journal(), Works(ledger)
+    journal.die_at, journal.after_the_work = die_at, True
+    with pytest.raises(Killed):
+        journal.drive(works.performer(), run)
+    journal.drive(works.performer(), run)
+    assert works.acts == ["collect", "prepare", "train", "evaluate"]
+    assert works.told == [
+        (what, step) for step in works.acts for what in ("step begun", "step done")
+    ]
+
+
+def test_a_step_whose_end_was_lost_in_a_crash_ends_after_it(ledger: Ledger) -> None:
+    run, journal, works = start(ledger), Journal(), Works(ledger)
+    works.dies_after = "evaluate"  # the run is READY_FOR_RELEASE by then
+    with pytest.raises(Killed):
+        journal.drive(works.performer(), run)
+    assert steps(ledger, run)["evaluate"] == "running"
+    journal.drive(works.performer(), run)
+    assert steps(ledger, run)["evaluate"] == "done"
+    assert works.acts.count("evaluate") == 1
 
 
 def test_a_failing_step_ends_the_run_and_undoes_what_it_began(ledger: Ledger) -> None:

@@ -66,6 +66,7 @@ class RoleProcess:
         self.role = role
         self.log = log
         self.started_at = 0.0  # monotonic seconds
+        self.ready_at: float | None = None  # when this process was first seen ready
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -85,7 +86,7 @@ class RoleProcess:
                 env={**os.environ, **self.role.environment},
                 process_group=0,
             )
-        self.started_at = time.monotonic()
+        self.started_at, self.ready_at = time.monotonic(), None
 
     def ended(self) -> int | None:
         """Return the exit status, negative for a signal, None while it runs."""
@@ -95,9 +96,12 @@ class RoleProcess:
         """Ask the role whether it does its work."""
         try:
             with _DIRECT.open(self.role.ready_url, timeout=_PROBE_SECONDS) as answer:
-                return bool(answer.status == http.client.OK)
+                ready = bool(answer.status == http.client.OK)
         except (OSError, http.client.HTTPException):
             return False
+        if ready and self.ready_at is None:
+            self.ready_at = time.monotonic()
+        return ready
 
     def not_ready_because(self) -> str:
         """Return what /readyz says now, in short."""

@@ -27,7 +27,7 @@ class Pace(Struct, frozen=True, kw_only=True):
     drain: float = 20.0  # for a role to end once asked
     first_backoff: float = 0.5  # before a role that died starts again; doubled each time
     longest_backoff: float = 30.0
-    calm: float = 60.0  # a role that ran so long has its back-off forgotten
+    calm: float = 10.0  # a role that did its work for so long has its back-off forgotten
     tick: float = 0.1  # between two looks at the roles
 
 
@@ -100,6 +100,9 @@ class _Supervisor:
                 process.trim_log()
                 if process.ended() is not None:
                     self._revive(process)
+                elif process.ready_at is None and process.ready():
+                    took = time.monotonic() - process.started_at
+                    self._say(f"✓ {process.role.name:<8} ready again after {took:.1f} s")
 
     def drain(self) -> bool:
         """Stop the roles one after another, in their order; tell whether none had to be killed."""
@@ -122,7 +125,8 @@ class _Supervisor:
                 process.start()
                 self._say(f"↻ {name:<8} started again")
             return
-        if now - process.started_at >= self._pace.calm:
+        # A back-off keeps what cannot work from wearing the machine out. What has worked can.
+        if process.ready_at is not None and now - process.ready_at >= self._pace.calm:
             self._deaths[name] = 0
         wait = min(self._pace.first_backoff * 2 ** self._deaths[name], self._pace.longest_backoff)
         self._deaths[name] += 1

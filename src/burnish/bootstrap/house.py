@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from burnish.adapters import durable
 from burnish.adapters.directory import PublishedDirectory
 from burnish.adapters.durable import DbosMessenger
+from burnish.adapters.files import write_durably
 from burnish.adapters.lock import locked
 from burnish.adapters.objects import LocalObjects
 from burnish.adapters.secrets import Secrets, ensure_secrets
@@ -30,6 +31,7 @@ from burnish.models.service import apply_policy
 from burnish.settings import Settings
 
 POLICY_FOLDER: Final = "models"
+IMPORTED: Final = "published/policies.json"  # model -> digest of the policy file imported last
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,16 +123,28 @@ class House:
         self.engine.dispose()
 
     def _import_policies(self) -> None:
+        """Apply every policy file that has changed since it was last imported here.
+
+        One that has not must not undo what was decided over the API meanwhile.
+        """
+        seen = self.settings.data / IMPORTED
+        imported = (
+            msgspec.json.decode(seen.read_bytes(), type=dict[str, str]) if seen.exists() else {}
+        )
         for path in sorted((self.settings.data / POLICY_FOLDER).glob("*.toml")):
             try:
                 policy = parse_policy(path.read_text(encoding="utf-8"))
             except InvalidInput as error:
                 raise InvalidInput(f"{path}: {error.detail}", **error.facts) from error
+            if imported.get(policy.name) == policy.digest:
+                continue
             with self.view() as view:
                 known = view.models.find(policy.name)
             apply_policy(
                 self.unit(), policy, expected=known.revision if known else None, actor=SYSTEM
             )
+            imported[policy.name] = policy.digest
+            write_durably(seen, msgspec.json.encode(imported))
 
 
 def _folder(url: str) -> Path:

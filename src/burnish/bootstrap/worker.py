@@ -243,5 +243,8 @@ def run(settings: Settings) -> None:
     os._exit(0)
 
 
-def _report(message: str, *, run: str, step: str, error: Exception) -> None:
-    _log.error(message, run=run, step=step, exc_info=error)
+def _report(message: str, *, run: str, step: str, error: Exception | None = None) -> None:
+    if error is None:
+        _log.info(message, run=run, step=step)
+    else:
+        _log.error(message, run=run, step=step, exc_info=error)

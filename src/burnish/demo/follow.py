@@ -39,6 +39,15 @@ class Follower:
         """Return the model as it stands."""
         return dict(self._control.get(f"/v1/models/{self._model}").json())
 
+    def active(self) -> dict[str, Any]:
+        """Return the release that serving follows."""
+        return dict(self._control.get(f"/v1/models/{self._model}/release").json())
+
+    def live(self, release: str) -> dict[str, Any]:
+        """Return how a release does, by what people say of its answers."""
+        releases = self._control.items(f"/v1/models/{self._model}/live")
+        return next(one for one in releases if one["release"] == release)
+
     def runs(self) -> set[str]:
         """Return the ids of every run so far."""
         return {run["id"] for run in self._control.items("/v1/runs", model=self._model, limit=100)}
@@ -54,7 +63,7 @@ class Follower:
                 phase.show(0.5, phase.note)
                 if begun:
                     return begun[0]
-                self._pause()
+                self.pause()
         return None
 
     def follow(self, run_id: str) -> dict[str, Any]:
@@ -77,7 +86,7 @@ class Follower:
                 told.add(current[-1]["step"])
                 self._watch(run_id, current[-1]["step"], deadline)
             else:
-                self._pause()
+                self.pause()
             if time.monotonic() > deadline:
                 raise DemoError(
                     f"Run {run_id} is still {run['state']} after {RUN_TIMEOUT_S:.0f} s."
@@ -89,6 +98,11 @@ class Follower:
             return None
         job = self._control.get(f"/v1/jobs/{run['job']}").json()
         return _between(job.get("started_at"), job.get("completed_at"))
+
+    def pause(self) -> None:
+        """Wait a moment. Raises DemoError if waiting is pointless."""
+        self._check()
+        time.sleep(POLL_S)
 
     def _watch(self, run_id: str, name: str, deadline: float) -> None:
         with self._screen.phase(PHASES.get(name, name)) as phase:
@@ -102,14 +116,10 @@ class Follower:
                 if name == "train" and run.get("job"):
                     job = self._control.get(f"/v1/jobs/{run['job']}").json()
                     phase.show(job.get("progress") or 0.0, f"attempt {job.get('attempt')}")
-                self._pause()
+                self.pause()
 
     def _run(self, run_id: str) -> dict[str, Any]:
         return dict(self._control.get(f"/v1/runs/{run_id}").json())
-
-    def _pause(self) -> None:
-        self._check()
-        time.sleep(POLL_S)
 
 
 def _name(step: dict[str, Any]) -> str:

@@ -17,20 +17,29 @@ from burnish import config
 from burnish.client.api import ApiClient, ApiProblem, Unreachable
 from burnish.client.http import Retry
 from burnish.demo.album import DemoError
+from burnish.demo.footprints import read_footprints
+from burnish.demo.processes import kill_role
+from burnish.demo.proof import Footprints
 
 ROLES: Final = ("control", "ingest", "worker", "serve")
 QUICK: Final = {"ingest.seal_seconds": "1", "worker.poll_seconds": "0.2"}
 READY_S: Final = 90.0
 DRAIN_S: Final = 40.0  # twice what a role may take, then the platform is killed
 TAIL_LINES: Final = 15
+PATIENCE: Final = Retry(deadline=120.0, longest_pause=1.0)  # with a role that is being restarted
 
 
 class Platform:
     """A running platform; a context manager that stops it whatever happens."""
 
-    def __init__(self, data: Path) -> None:
-        """Choose free ports for a platform in `data`; nothing starts yet."""
+    def __init__(self, data: Path, database: str | None = None) -> None:
+        """Choose free ports for a platform in `data`; nothing starts yet.
+
+        `database` is the URL of an empty database; without it there is one in `data`.
+        """
         flags = QUICK | {f"{role}.port": str(port) for role, port in _free_ports().items()}
+        if database is not None:
+            flags["database.url"] = database
         # An empty environment: variables meant for a real installation must not lead us there.
         self.settings = config.load(data, flags, environ={})
         self.data = data
@@ -41,14 +50,15 @@ class Platform:
     def __enter__(self) -> Self:
         """Start; returns at once, see `wait_ready`."""
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        variables = [f"{name}={value}" for name, value in config.environment(self.settings).items()]
         python = [sys.executable, "-m"]
         bound = [*python, "burnish.adapters.process", str(os.getpid())]
         self._log.touch(mode=0o600)  # `up` prints the administrator's token, once
         with self._log.open("wb") as log:
             # A session of its own: Ctrl-C reaches the demo only, which then stops us in order.
             self._process = subprocess.Popen(  # noqa: S603
-                [*bound, "env", *variables, *python, "burnish", "up", "--data", str(self.data)],
+                [*bound, *python, "burnish", "up", "--data", str(self.data)],
+                # By the environment: everybody may read the command lines of this machine.
+                env=config.process_environment(self.settings),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -87,18 +97,27 @@ class Platform:
         if self._process is not None and self._process.poll() is not None:
             raise DemoError(f"The platform ended with exit code {self._process.returncode}.")
 
+    def kill(self, role: str) -> int | None:
+        """Kill a role by SIGKILL and return its pid; None if none plays it at this moment."""
+        return kill_role(self._process.pid, role) if self._process else None
+
     def control(self) -> ApiClient:
         """Return a new connection to the control plane."""
-        return ApiClient(self.settings.control.url, self.token, retry=Retry())
+        return ApiClient(self.settings.control.url, self.token, retry=PATIENCE)
 
     def ingest(self) -> ApiClient:
         """Return a new connection to the feedback front."""
-        return ApiClient(self.settings.ingest.url, self.token, retry=Retry())
+        return ApiClient(self.settings.ingest.url, self.token, retry=PATIENCE)
 
     @property
     def serve_url(self) -> str:
         """Where predictions are asked for."""
         return self.settings.serve.url
+
+    def footprints(self) -> Footprints:
+        """Read what it left behind; it must have stopped."""
+        database = self.settings.database.url
+        return read_footprints(self.data / "objects", self._log.parent / "worker.log", database)
 
     def tails(self) -> str:
         """Return the last lines of every log: the platform's, the roles' and the last job's."""

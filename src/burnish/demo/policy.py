@@ -6,6 +6,10 @@ import msgspec
 
 from burnish.demo.album import Album
 
+FIRST_LINE: Final = 0.65  # share of right answers below which a release gives way, at the start
+GOOD_LINE: Final = 0.75  # and once the model is good
+ALERT_ABOVE: Final = 0.05  # the rollback line
+
 POLICY: Final = """\
 # The demo's policy. It has no floors and a low rollback line: it starts bad on purpose.
 name = "{model}"
@@ -16,6 +20,7 @@ labels = {labels}
 min_corrections = {corrections}
 min_days = 0
 urgent_corrections = 100000
+paused = {paused}
 
 [dataset]
 holdout_source = "{model}-holdout"  # exactly these photos judge every model and train none
@@ -32,16 +37,20 @@ throughput = 0
 approval = "auto"
 
 [monitor]
-rollback = 0.65
+alert = {alert:.2f}
+rollback = {rollback:.2f}
 """
 
 
-def policy(album: Album) -> str:
-    """Return the policy file of an album's model."""
+def policy(album: Album, *, rollback: float = FIRST_LINE, paused: bool = False) -> str:
+    """Return the policy file of an album's model; `paused` keeps its trigger from firing."""
     labels = msgspec.json.encode(album.labels).decode()
     return POLICY.format(
         model=album.model,
         labels=labels,
         corrections=album.pace.min_corrections,
+        paused=str(paused).lower(),
+        alert=rollback + ALERT_ABOVE,
+        rollback=rollback,
         p_better=album.pace.p_better,
     )

@@ -84,6 +84,49 @@ class Rollback(Struct, frozen=True, kw_only=True):
     accuracy: float | None = None  # live, of those
 
 
+class Kill(Struct, frozen=True, kw_only=True):
+    """One process that chaos killed."""
+
+    at: float  # seconds, monotonic
+    round: int
+    role: str
+    phase: str  # of the round, which was under way then
+    pid: int
+
+
+class ChaosSummary(Struct, frozen=True, kw_only=True):
+    """What chaos did; the same seed draws the same moments."""
+
+    seed: int
+    began: float  # of the story; seconds, monotonic
+    kills: list[Kill]
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON; `at` is in seconds since the story began."""
+        kills = [
+            {
+                "at": round(kill.at - self.began, 2),
+                "round": kill.round,
+                "role": kill.role,
+                "phase": kill.phase,
+            }
+            for kill in self.kills
+        ]
+        return {"seed": self.seed, "kills": kills}
+
+
+class Proof(Struct, frozen=True, kw_only=True):
+    """What was found on disk and in the database once the platform had stopped."""
+
+    accepted: int  # records that the story was told are kept
+    in_raw_log: int  # records that lie there
+    missing: int  # of those accepted
+    duplicates: int  # records that are there though the same one is
+    steps: int  # of runs, finished
+    steps_repeated: int  # that began again after they had finished
+    faults: list[str] = []  # in sentences
+
+
 class Result(Struct, frozen=True, kw_only=True):
     """The whole story."""
 
@@ -93,6 +136,8 @@ class Result(Struct, frozen=True, kw_only=True):
     wall_seconds: float
     refused: Refused | None = None
     rollback: Rollback | None = None
+    proof: Proof | None = None
+    chaos: ChaosSummary | None = None  # None if nothing was killed on purpose
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document."""
@@ -104,6 +149,8 @@ class Result(Struct, frozen=True, kw_only=True):
             "swaps": msgspec.to_builtins(self.swaps),
             "refused": msgspec.to_builtins(self.refused),
             "rollback": msgspec.to_builtins(self.rollback),
+            "proof": msgspec.to_builtins(self.proof),
+            "chaos": self.chaos.document() if self.chaos else None,
             "wall_seconds": self.wall_seconds,
         }
 
@@ -117,5 +164,8 @@ class Result(Struct, frozen=True, kw_only=True):
             "No round's model was promoted.": not any(
                 turn.promoted for turn in self.rounds if turn.round > 0
             ),
+            "The candidate that learnt from shuffled labels was not refused.": not self.refused,
+            "The release that was forced through was not rolled back.": not self.rollback,
         }
-        return [sentence for sentence, true in found.items() if true]
+        proven = self.proof.faults if self.proof else []
+        return [*(sentence for sentence, true in found.items() if true), *proven]

@@ -1,8 +1,9 @@
 """The reviewer: looks at some of the answers and says what the photos truly show.
 
 Its verdicts are the data set's own labels. It corrects every wrong answer that it looks at and
-confirms every right one. Half of what it looks at are answers the model was least sure of, the
-other half a random draw, so that the training set learns from doubt without forgetting the rest.
+confirms every right one. Half of what it looks at is a random draw of all answers, which tells how
+good they are; the other half are those of the rest that the model was least sure of, so that
+training learns from doubt without forgetting what is easy.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,10 +13,9 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from burnish.demo.album import Photo
 from burnish.demo.answers import Answer
 
-UNCERTAIN_SHARE: Final = 0.5  # of the answers looked at
+DOUBTFUL_SHARE: Final = 0.5  # of the answers looked at
 ACTOR: Final = "reviewer"
 
 
@@ -53,26 +53,39 @@ class Reviewed(Struct, frozen=True):
         return [verdict for verdict in self.verdicts if not verdict.corrects]
 
 
-def pick(answers: Sequence[Answer], looks: int, random: Random) -> list[tuple[Answer, str]]:
-    """Choose which answers to look at, each with why: the least confident first, then at random."""
-    by_doubt = sorted(answers, key=lambda answer: (answer.confidence, answer.photo))
-    doubtful = by_doubt[: round(looks * UNCERTAIN_SHARE)]
-    rest = by_doubt[len(doubtful) :]
-    drawn = random.sample(rest, min(looks - len(doubtful), len(rest)))
+def pick(
+    answers: Sequence[Answer], looks: int, random: Random, *, doubtful: float
+) -> list[tuple[Answer, str]]:
+    """Choose which answers to look at, each with why.
+
+    The random ones are drawn first, from all: drawn from what doubt leaves over, they would
+    flatter the model.
+    """
+    looks = min(looks, len(answers))
+    doubts = round(looks * doubtful)
+    drawn = random.sample(answers, looks - doubts)
+    names = {answer.photo for answer in drawn}
+    rest = [answer for answer in answers if answer.photo not in names]
+    rest.sort(key=lambda answer: (answer.confidence, answer.photo))
     return [
-        *((answer, "uncertainty") for answer in doubtful),
         *((answer, "random") for answer in drawn),
+        *((answer, "uncertainty") for answer in rest[:doubts]),
     ]
 
 
 def review(
-    answers: Sequence[Answer], truth: Mapping[str, str], looks: int, random: Random
+    answers: Sequence[Answer],
+    truth: Mapping[str, str],
+    looks: int,
+    random: Random,
+    *,
+    doubtful: float = DOUBTFUL_SHARE,
 ) -> list[Verdict]:
-    """Look at some answers; failed ones cannot be looked at."""
+    """Look at some answers, `doubtful` the share of looks at doubtful ones; not at failed ones."""
     good = [answer for answer in answers if not answer.failed]
     return [
         Verdict(answer=answer, truth=truth[answer.photo], selection=selection)
-        for answer, selection in pick(good, looks, random)
+        for answer, selection in pick(good, looks, random, doubtful=doubtful)
     ]
 
 
@@ -96,17 +109,19 @@ def record(verdict: Verdict, model: str, *, source: str, at: datetime) -> dict[s
     }
 
 
-def label(photo: Photo, uri: str, model: str, *, source: str, at: datetime) -> dict[str, Any]:
+def label(
+    subject: str, final: str, payload: str, model: str, *, source: str, at: datetime
+) -> dict[str, Any]:
     """Write a label that no prediction came before, as a plain feedback record."""
     return {
         "source": source,
-        "id": photo.name,
+        "id": subject,
         "model": model,
-        "subject_id": photo.name,
+        "subject_id": subject,
         "predicted": None,
-        "final": photo.label,
+        "final": final,
         "corrected": True,
-        "payload": uri,
+        "payload": payload,
         "actor": ACTOR,
         "occurred_at": at.isoformat(),
         "schema_version": 1,

@@ -1,7 +1,7 @@
 """What the audience sees: a line per phase with its progress, and tables at the end."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Final, Self
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from burnish.demo.result import Result
+from burnish.demo.result import Proof, Result
 
 NAME_WIDTH: Final = 22
 _STYLES: Final = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow"}
@@ -39,6 +39,7 @@ class Screen:
     def __init__(self, console: Console) -> None:
         """Draw on `console`, once entered."""
         self.console = console
+        self._listener: Callable[[str], None] = lambda _phase: None
         self._progress = Progress(
             TextColumn(f"  [cyan]{{task.description:<{NAME_WIDTH}}}"),
             BarColumn(bar_width=40),
@@ -72,11 +73,16 @@ class Screen:
         self.say()
         self.say(f"[bold]{text}")
 
+    def listen(self, listener: Callable[[str], None]) -> None:
+        """Have a listener told the name of every phase as it begins; it must return at once."""
+        self._listener = listener
+
     @contextmanager
     def phase(self, name: str, *, total: int | None = None) -> Iterator[Phase]:
         """Show a phase while it lasts, with a bar that pulses until a share of it is known."""
         task = self._progress.add_task(name, total=total, note="")
         phase, began = Phase(self._progress, task), time.monotonic()
+        self._listener(name)
         try:
             yield phase
         finally:
@@ -102,9 +108,24 @@ class Screen:
             f"Background latency: p50 {serving.p50_ms:.1f} ms, p99 {serving.p99_ms:.1f} ms,"
             f" p99 within 1 s of a swap {near}."
         )
+        if result.proof is not None:
+            self.say(_proven(result.proof))
+        if result.chaos is not None:
+            self.say(
+                f"Chaos with seed [bold]{result.chaos.seed}[/] killed"
+                f" [bold]{len(result.chaos.kills)}[/] processes."
+            )
         for fault in result.faults:
             self.say(f"[red]✗ {fault}")
         self.say(f"The whole story took {result.wall_seconds:.0f} s.")
+
+
+def _proven(proof: Proof) -> str:
+    return (
+        f"Of [bold]{proof.accepted}[/] accepted records [bold]{proof.missing}[/] are missing in the"
+        f" raw log and [bold]{proof.duplicates}[/] are in it twice.\n"
+        f"Of [bold]{proof.steps}[/] finished steps [bold]{proof.steps_repeated}[/] ran again."
+    )
 
 
 def _rounds(result: Result) -> Table:

@@ -2,8 +2,7 @@
 
 from math import sqrt
 
-from scipy.special import betainc
-from scipy.stats import norm
+from scipy.special import betainc, ndtri
 
 
 def wilson(successes: int, trials: int, *, confidence: float = 0.95) -> tuple[float, float]:
@@ -16,7 +15,7 @@ def wilson(successes: int, trials: int, *, confidence: float = 0.95) -> tuple[fl
     """
     if trials < 1:
         raise ValueError(f"trials is {trials}: an interval needs at least one trial")
-    z = float(norm.ppf((1 + confidence) / 2))
+    z = float(ndtri((1 + confidence) / 2))
     share, spread = successes / trials, z * z / trials
     centre = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * sqrt(share * (1 - share) / trials + spread / (4 * trials))

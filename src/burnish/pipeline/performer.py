@@ -15,6 +15,11 @@ from burnish.pipeline.saga import HALVES, Progress, Step
 
 ATTEMPTS: Final = 3  # at a step that fails for no reason that we know, such as a database at rest
 ATTEMPT_PAUSE_S: Final = 1.0
+STEP_DONE: Final = "done"  # the state of a step that is never done again
+
+# What is reported of a step; a worker's log shows by them what it did, and how often.
+BEGUN: Final = "step begun"
+DONE: Final = "step done"
 
 Action = Callable[[Run], Progress]
 Undo = Callable[[Run, str], None]
@@ -28,10 +33,12 @@ class Actions(Struct, frozen=True, kw_only=True):
 
 
 class Report(Protocol):
-    """Where an error that nobody foresaw is reported with its trace."""
+    """Where each step's beginnings and its end are reported, and errors that nobody foresaw."""
 
-    def __call__(self, message: str, *, run: str, step: str, error: Exception) -> None:
-        """Report it."""
+    def __call__(
+        self, message: str, *, run: str, step: str, error: Exception | None = None
+    ) -> None:
+        """Report it, an error with its trace."""
         ...
 
 
@@ -56,10 +63,13 @@ class Performer:
     def perform(self, step: Step, run: RunId) -> Progress:
         """Do, or look at, one step. Its failure is recorded, its effects undone: then STOP."""
         entered = self._enter(step, run)
+        if entered is None:
+            return Progress.DONE  # before a crash that the checkpoint did not see
         if entered.state is RunState.HELD or entered.state in ENDS:
             return Progress.STOP
         if entered.state is not step.state:
-            return Progress.DONE  # it was done before a crash that the checkpoint did not see
+            return Progress.DONE
+        self._report(BEGUN, run=run, step=step.name)
         try:
             progress = self._act(step, entered)
         except BurnishError as error:
@@ -67,13 +77,22 @@ class Performer:
             return Progress.STOP
         if progress is Progress.DONE:
             self._leave(step, run)
+            self._report(DONE, run=run, step=step.name)
         return progress
 
-    def _enter(self, step: Step, id_: RunId) -> Run:
+    def _enter(self, step: Step, id_: RunId) -> Run | None:
+        """Move the run into the step and return it; None if the step is done already."""
         now = self._clock()
         unit = self._units()
         with unit:
             run = unit.runs.get(id_)
+            record = next((one for one in unit.runs.steps(id_) if one.step == step.name), None)
+            if record is not None and record.ended_at is None and _has_left(step, run):
+                unit.runs.end_step(id_, step.name, STEP_DONE, now, {})  # a crash came in between
+                unit.commit()
+                return run
+            if record is not None and record.state == STEP_DONE:
+                return None
             if run.state is RunState.HELD or run.state in ENDS:
                 return run
             if run.state is not step.state:
@@ -100,7 +119,7 @@ class Performer:
     def _leave(self, step: Step, id_: RunId) -> None:
         unit = self._units()
         with unit:
-            unit.runs.end_step(id_, step.name, "done", self._clock(), {})
+            unit.runs.end_step(id_, step.name, STEP_DONE, self._clock(), {})
             unit.commit()
 
     def _give_up(self, step: Step, run: Run, failure: RunFailure) -> None:
@@ -114,3 +133,8 @@ class Performer:
         unit = self._units()
         with unit:
             return unit.runs.steps(id_)
+
+
+def _has_left(step: Step, run: Run) -> bool:
+    """Tell whether a run that was in the step has gone on from it by the step's own doing."""
+    return run.state not in (step.state, RunState.FAILED, RunState.CANCELLED)
