@@ -22,6 +22,7 @@ from support.front import Front
 
 MIB: Final = 1 << 20
 SLOW: Final = 60  # clients at once that never finish
+CROWD: Final = 1500  # idle connections
 LIMITS: Final = {"body_deadline_s": 2.0}
 AUTHORIZATION: Final = b"Authorization: Bearer a-token\r\n"
 NDJSON: Final = "application/x-ndjson"
@@ -180,6 +181,24 @@ def test_slow_clients_are_cut_off_and_others_are_served(
             assert front.post("/v1/feedback", record(next(NUMBERS)))[0] == 202
         for one in slow:
             assert ended(one)
+
+
+def test_more_idle_connections_than_the_backlog_holds_keep_nobody_out(
+    front: Front, record: Any
+) -> None:
+    with unharmed(front, record, growth=96 * MIB), ExitStack() as clients:
+        for _ in range(CROWD):
+            clients.enter_context(socket.create_connection(("127.0.0.1", front.port), timeout=30))
+        assert front.post("/v1/feedback", record(next(NUMBERS)))[0] == 202
+
+
+def test_headers_beyond_their_cap_are_refused(front: Front, record: Any) -> None:
+    with (
+        unharmed(front, record),
+        socket.create_connection(("127.0.0.1", front.port), timeout=30) as client,
+    ):
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 200_000)
+        assert b"431 " in client.recv(10_000)
 
 
 def test_a_client_that_drips_its_body_is_cut_off_at_the_deadline(front: Front, record: Any) -> None:
