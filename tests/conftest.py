@@ -8,6 +8,7 @@ pytest_plugins = [
     "support.flaky",
     "support.intake",
     "support.disks",
+    "support.front",
     "support.ledger",
     "support.office",
     "support.plane",

@@ -90,12 +90,13 @@ class IngestSettings(Struct, frozen=True, kw_only=True):
         Bytes, Meta(description="Disk space set aside to empty a full disk; above seal_bytes.")
     ] = 32 * 1024**2
     in_flight_bytes: Annotated[
-        Bytes, Meta(description="Bytes of requests held in memory at once.")
+        Bytes, Meta(description="Bytes of request bodies held in memory at once; beyond, 429.")
     ] = 64 * 1024**2
     max_record_bytes: Annotated[Bytes, Meta(description="Largest single record.")] = 1024**2
     max_batch_bytes: Annotated[Bytes, Meta(description="Largest batch.")] = 16 * 1024**2
     header_seconds: Annotated[
-        Seconds, Meta(description="A client has so long to send its headers.")
+        Seconds,
+        Meta(description="A client has so long to send its headers; idle connections end too."),
     ] = 5.0
     body_seconds: Annotated[Seconds, Meta(description="A client has so long to send a body.")] = (
         30.0

@@ -14,16 +14,18 @@ from burnish.adapters.ingest_metrics import IngestMetrics
 from burnish.adapters.ingest_server import FailStop, serve_ingest
 from burnish.adapters.objects import LocalObjects
 from burnish.adapters.objects_s3 import Credentials, S3Objects
+from burnish.adapters.prediction_lookup import PredictionLookup
 from burnish.adapters.raw_log import RawLogReader
 from burnish.adapters.spool.log import Spool, SpoolSettings
 from burnish.adapters.spool.quarantine import QuarantineSpool
 from burnish.adapters.spool.shipper import Shipper, ShipperSettings
 from burnish.adapters.sql.engine import make_engine
+from burnish.adapters.sql.predictions import SqlPredictions
 from burnish.adapters.sql.quarantine import SqlQuarantineIndex
 from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.sql.schema import metadata
 from burnish.adapters.system import new_trace_id, utc_now
-from burnish.ingest.app import IngestApp
+from burnish.ingest.app import IngestApp, IngestLimits
 
 SECRET = b"s" * 32
 SHARD = "0"
@@ -42,6 +44,7 @@ class Options(Struct, frozen=True, kw_only=True):
     s3_endpoint: str = ""
     s3_timeout_s: float = 5.0
     drain_s: float = 10.0
+    limits: IngestLimits = IngestLimits()
     sync: bool = True  # False: lie to the process about its syncs, as a bad disk would
 
 
@@ -110,11 +113,13 @@ def main(data: Path, port: int, options: Options) -> None:
     app = IngestApp(
         log=spool,
         quarantine=quarantine,
+        predictions=PredictionLookup(SqlPredictions(engine)),
         sealer=shipper,
         directory=PublishedDirectory(data / "published" / "directory.json", SECRET),
         meter=metrics,
         clock=utc_now,
         new_trace_id=new_trace_id,
+        limits=options.limits,
     )
     serve_ingest(
         host="127.0.0.1",

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import sys
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 import structlog
 import uvloop
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
@@ -20,6 +21,9 @@ Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
 _SWITCH_S: Final = 0.0005  # a tenth of Python's: the committer must not wait for the loop's turn
 _BACKLOG: Final = 1024  # connections that may wait to be accepted
+_CONNECTIONS: Final = 4096  # open at once; the next ones wait until a deadline frees a place
+_FILES: Final = 256  # beside the connections: segments, database, objects
+_BUFFER_BYTES: Final = 64 << 10  # of a connection: bounds its headers, and what a stranger can hold
 
 
 class FailStop:
@@ -56,7 +60,8 @@ def serve_ingest(
         app: ASGI, without lifespan.
         on_stop: called once no request is left: seals, ships, closes.
         fail_stop: its error, if it got one, is raised at the end.
-        header_deadline_s: seconds that a client may take for its headers.
+        header_deadline_s: seconds that a client may take for its headers, from the moment when it
+            connects or has its last answer: an idle connection ends as a slow one does.
         drain_s: seconds that requests under way may take to end.
 
     Raises:
@@ -64,6 +69,7 @@ def serve_ingest(
         BaseException: what `fail_stop` was told.
     """
     sys.setswitchinterval(_SWITCH_S)
+    _allow_files(_CONNECTIONS + _FILES)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             _check_free(host, port)
@@ -72,16 +78,29 @@ def serve_ingest(
                 address=host,
                 port=port,
                 interface=Interfaces.ASGINL,
+                http=HTTPModes.http1,  # the choice between versions has no deadline
                 backlog=_BACKLOG,
+                backpressure=_CONNECTIONS,
                 websockets=False,
                 log_enabled=False,
-                http1_settings=HTTP1Settings(header_read_timeout=int(header_deadline_s * 1000)),
+                http1_settings=HTTP1Settings(
+                    header_read_timeout=int(header_deadline_s * 1000),
+                    max_buffer_size=_BUFFER_BYTES,
+                ),
             )
             runner.run(_serve(server, drain_s))
     finally:
         on_stop()
     if fail_stop is not None and fail_stop.error is not None:
         raise fail_stop.error
+
+
+def _allow_files(count: int) -> None:
+    """Raise this process's limit of open files, as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _check_free(host: str, port: int) -> None:

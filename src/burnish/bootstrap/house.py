@@ -103,6 +103,8 @@ class House:
                         labels=model.policy.labels,
                         kind=model.policy.kind,
                         payload_allow=model.policy.payload.allow,
+                        window_days=model.policy.feedback.window_days,
+                        require_prediction=model.policy.feedback.require_prediction,
                     )
                     for model in view.models.list()
                 }

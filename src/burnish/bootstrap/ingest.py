@@ -2,10 +2,12 @@
 
 from burnish.adapters.ingest_metrics import IngestMetrics
 from burnish.adapters.ingest_server import FailStop, serve_ingest
+from burnish.adapters.prediction_lookup import PredictionLookup
 from burnish.adapters.raw_log import RawLogReader
 from burnish.adapters.spool.log import Spool, SpoolSettings
 from burnish.adapters.spool.quarantine import QuarantineSpool
 from burnish.adapters.spool.shipper import Shipper, ShipperSettings
+from burnish.adapters.sql.predictions import SqlPredictions
 from burnish.adapters.sql.quarantine import SqlQuarantineIndex
 from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.system import new_trace_id, utc_now
@@ -51,9 +53,11 @@ def run(settings: Settings) -> None:
         meter=metrics,
         settings=ShipperSettings(seal_bytes=ingest.seal_bytes, seal_seconds=ingest.seal_seconds),
     )
+    predictions = PredictionLookup(SqlPredictions(house.engine))
     app = IngestApp(
         log=spool,
         quarantine=quarantine,
+        predictions=predictions,
         sealer=shipper,
         directory=house.directory,
         meter=metrics,
@@ -62,6 +66,7 @@ def run(settings: Settings) -> None:
         limits=IngestLimits(
             record_bytes=ingest.max_record_bytes,
             batch_bytes=ingest.max_batch_bytes,
+            in_flight_bytes=ingest.in_flight_bytes,
             body_deadline_s=ingest.body_seconds,
         ),
     )

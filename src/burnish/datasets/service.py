@@ -88,12 +88,12 @@ class DatasetService:
 
     def _assemble(self, policy: ModelPolicy, offsets: Offsets, parent: Dataset | None) -> Assembled:
         verdicts, unreadable = self._read(policy.name, offsets)
-        named = {verdict.prediction_id for verdict in verdicts if verdict.payload is None}
+        named = {verdict.prediction_id for verdict in verdicts}
         with self.units() as unit:
             predictions = unit.predictions.lookup({name for name in named if name is not None})
         inputs = {
             found
-            for found in locate(verdicts, predictions).values()
+            for found in locate(verdicts, predictions, policy.feedback.window).values()
             if not isinstance(found, Reason)
         }
         return assemble(

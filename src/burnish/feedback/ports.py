@@ -1,6 +1,6 @@
 """What the feedback room needs from the world."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from burnish.feedback.model import (
     Receipt,
     Rejection,
 )
+from burnish.feedback.prediction import Prediction
 from burnish.feedback.quarantine import Count, Entry, EntryState, Selection
 from burnish.feedback.verdict import Offsets, Verdict
 from burnish.kernel.errors import BurnishError
@@ -20,6 +21,7 @@ from burnish.kernel.unit import Unit
 
 Receipts = Sequence[Receipt] | BurnishError
 Kept = BurnishError | None
+Found = Mapping[str, Prediction] | None  # by id, those that are known; None: nobody can tell
 Parse = Callable[[RawRecord], FeedbackRecord]  # raises InvalidInput if the line breaks its schema
 
 
@@ -73,6 +75,17 @@ class QuarantineIndex(Protocol):
 
     def note(self, entries: Sequence[Entry]) -> None:
         """Add rows; those that are there already stay as they are."""
+        ...
+
+
+class PredictionLog(Protocol):
+    """The predictions that were given, as far as they can be asked for in a moment."""
+
+    def look_up(self, ids: Collection[str], done: Callable[[Found], None]) -> None:
+        """Look for predictions; call `done` once, from any thread, also at once.
+
+        `done` gets None if the log is out of reach. It may come late: who asks has a deadline.
+        """
         ...
 
 

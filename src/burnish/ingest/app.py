@@ -9,22 +9,38 @@ import structlog
 from msgspec import Struct
 
 from burnish.feedback.journey import FeedbackUnknown
-from burnish.feedback.model import Published
+from burnish.feedback.model import MalformedFeedback, Published
 from burnish.feedback.parse import PLAIN, attributes
-from burnish.feedback.ports import Directory, FeedbackLog, Meter, Quarantine, Sealer
+from burnish.feedback.ports import (
+    Directory,
+    FeedbackLog,
+    Meter,
+    PredictionLog,
+    Quarantine,
+    Sealer,
+)
+from burnish.ingest import openapi
+from burnish.ingest.answers import Health, Place, Sealed
 from burnish.ingest.completions import Completions
+from burnish.ingest.encodings import UnknownEncoding, expander
 from burnish.ingest.http import (
     Answer,
     Gone,
+    Hold,
+    InFlight,
     Receive,
     Request,
     Scope,
     Send,
+    TooSlow,
+    WrongMethod,
+    expanded,
     json_answer,
     problem_answer,
     respond,
 )
-from burnish.ingest.records import Message, Records
+from burnish.ingest.messages import Message
+from burnish.ingest.records import Records
 from burnish.kernel.clock import Clock
 from burnish.kernel.errors import (
     BurnishError,
@@ -33,6 +49,7 @@ from burnish.kernel.errors import (
     NotFound,
     Unauthenticated,
     Unavailable,
+    Unreadable,
 )
 from burnish.kernel.trace import parse_traceparent
 
@@ -40,16 +57,11 @@ _log = structlog.get_logger("burnish.ingest")
 
 ROLES: Final = frozenset({"admin", "reviewer"})  # who may judge
 _BEARER: Final = "bearer "
-_METRICS: Final = "text/plain; version=1.0.0; charset=utf-8"
 _MAX_CONTENT_TYPE: Final = 255
+_SHOWN: Final = 80  # characters of a path or method, in an error
+_GET: Final = "GET"
 
 Handler = Callable[[Request], Awaitable[Answer]]
-
-
-class WrongMethod(InvalidInput):
-    """The path exists, but not for this method."""
-
-    code = "request.method"
 
 
 class IngestLimits(Struct, frozen=True, kw_only=True):
@@ -57,6 +69,7 @@ class IngestLimits(Struct, frozen=True, kw_only=True):
 
     record_bytes: int = 1 << 20
     batch_bytes: int = 16 << 20
+    in_flight_bytes: int = 64 << 20  # of bodies in memory at once
     body_deadline_s: float = 30.0  # for all of a body to arrive
     seal_deadline_s: float = 30.0  # for a seal to be persisted
 
@@ -67,6 +80,7 @@ class IngestApp:
     Args:
         log: keeps accepted records.
         quarantine: keeps the others.
+        predictions: what records may name.
         sealer: persists on request.
         directory: models and keys.
         meter: counts, and renders `/metrics`.
@@ -80,6 +94,7 @@ class IngestApp:
         *,
         log: FeedbackLog,
         quarantine: Quarantine,
+        predictions: PredictionLog,
         sealer: Sealer,
         directory: Directory,
         meter: Meter,
@@ -93,12 +108,15 @@ class IngestApp:
         self._records = Records(
             log=log,
             quarantine=quarantine,
+            predictions=predictions,
             meter=meter,
             clock=clock,
             cap=self._limits.record_bytes,
         )
+        self._in_flight = InFlight(self._limits.in_flight_bytes)
         self._sealed: Completions[int] = Completions()
         self._found: Completions[int | BurnishError | None] = Completions()
+        self._openapi = openapi.document()
         self._routes: Mapping[str, tuple[str, Handler]] = {
             "/v1/feedback": ("POST", self._one),
             "/v1/feedback/batch": ("POST", self._batch),
@@ -107,6 +125,7 @@ class IngestApp:
             "/healthz": ("GET", self._healthz),
             "/readyz": ("GET", self._readyz),
             "/metrics": ("GET", self._metrics),
+            "/openapi.json": ("GET", self._document),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,32 +135,42 @@ class IngestApp:
         request = Request(scope, receive)
         trace_id = self._trace_id(request)
         try:
-            answer = await self._handler(request)(request)
+            answer = await self._answer(request)
         except Gone:
             return
         except BurnishError as error:
             _log.info("request.refused", trace_id=trace_id, path=request.path, code=error.code)
             answer = problem_answer(error, trace_id)
+            if not isinstance(error, TooSlow):
+                await request.discard()
         except Exception:  # noqa: BLE001 - one request's mistake is answered, and logged, as such
             _log.exception("request.failed", trace_id=trace_id, path=request.path)
             answer = problem_answer(BurnishError("Our mistake; it is in the log."), trace_id)
         await respond(send, answer)
 
-    def _handler(self, request: Request) -> Handler:
+    async def _answer(self, request: Request) -> Answer:
         method, handler = self._routes.get(request.path, (None, None))
-        if handler is None:
-            raise NotFound.of("path", request.path)
-        if request.method != method:
-            raise WrongMethod.of("method", request.method, f"use {method}")
-        return handler
+        if method is None or handler is None:
+            raise NotFound.of("path", request.path[:_SHOWN])
+        allow = f"{method}, HEAD, OPTIONS" if method == _GET else f"{method}, OPTIONS"
+        if request.method == "OPTIONS":
+            return Answer(204, b"", headers=[("allow", allow)])
+        if request.method != method and (request.method, method) != ("HEAD", _GET):
+            raise WrongMethod(
+                f"{request.method[:_SHOWN]} is no method of {request.path}: use {allow}.",
+                allow=allow,
+            )
+        return await handler(request)
 
     async def _one(self, request: Request) -> Answer:
-        message, published = await self._message(request, self._limits.record_bytes)
-        return json_answer(*await self._records.one(message, published))
+        with self._in_flight.hold() as hold:
+            message, published = await self._message(request, hold, self._limits.record_bytes)
+            return json_answer(*await self._records.one(message, published))
 
     async def _batch(self, request: Request) -> Answer:
-        message, published = await self._message(request, self._limits.batch_bytes)
-        return json_answer(200, {"results": await self._records.batch(message, published)})
+        with self._in_flight.hold() as hold:
+            message, published = await self._message(request, hold, self._limits.batch_bytes)
+            return json_answer(200, await self._records.batch(message, published))
 
     async def _place(self, request: Request) -> Answer:
         """Say where an accepted record stands: also one that is in the spool alone."""
@@ -156,7 +185,7 @@ class IngestApp:
             raise offset
         if offset is None:
             raise FeedbackUnknown(f"This shard holds no record {id_!r} of source {source!r}.")
-        return json_answer(200, {"shard": self._log.shard, "offset": offset})
+        return json_answer(200, Place(self._log.shard, offset))
 
     async def _seal(self, request: Request) -> Answer:
         self._authorised(request)
@@ -171,10 +200,10 @@ class IngestApp:
                 "does not answer. Nothing is lost; try again.",
                 retry_after=1,
             ) from None
-        return json_answer(200, {"shard": self._log.shard, "persisted_offset": persisted})
+        return json_answer(200, Sealed(self._log.shard, persisted))
 
     async def _healthz(self, _request: Request) -> Answer:
-        return json_answer(200, {"status": "ok"})
+        return json_answer(200, Health("ok"))
 
     async def _readyz(self, _request: Request) -> Answer:
         reasons = []
@@ -186,25 +215,47 @@ class IngestApp:
         except Unavailable as error:
             reasons.append(f"directory: {error.detail}")
         if reasons:
-            return json_answer(503, {"status": "unavailable", "reasons": reasons})
-        return json_answer(200, {"status": "ok"})
+            return json_answer(503, Health("unavailable", reasons))
+        return json_answer(200, Health("ok"))
 
     async def _metrics(self, _request: Request) -> Answer:
-        return Answer(200, self._meter.render(), _METRICS)
+        return Answer(200, self._meter.render(), openapi.METRICS)
 
-    async def _message(self, request: Request, cap: int) -> tuple[Message, Published]:
+    async def _document(self, _request: Request) -> Answer:
+        return Answer(200, self._openapi)
+
+    async def _message(self, request: Request, hold: Hold, cap: int) -> tuple[Message, Published]:
         """Return what was sent, from someone who may, and the models it may speak of.
 
         What fails here is kept nowhere: it comes from nobody we know, or is too much to keep.
         """
         try:
             published = self._authorised(request)
-            body = await request.body(cap=cap, deadline_s=self._limits.body_deadline_s)
+            deadline_s = self._limits.body_deadline_s
+            body = await request.body(hold, cap=cap, deadline_s=deadline_s)
+            return await self._unwrapped(request, body, hold, cap), published
         except BurnishError as error:
             self._meter.rejected(error.code)
             raise
+
+    async def _unwrapped(self, request: Request, body: bytes, hold: Hold, cap: int) -> Message:
+        """Return the message in a body; if its wrapping is broken, with the reason why.
+
+        Raises TooLarge or Backpressure for what it would become.
+        """
         content_type = (request.header(b"content-type") or PLAIN)[:_MAX_CONTENT_TYPE]
-        return Message(body, content_type, attributes(request.headers)), published
+        encoding = request.header(b"content-encoding")
+        try:
+            expand = expander(encoding)
+            if expand is not None:
+                body = await expanded(body, expand, hold, cap=cap)
+        except (UnknownEncoding, Unreadable) as error:
+            named = (encoding or "")[:_MAX_CONTENT_TYPE]
+            return Message(body, content_type, {}, error=error, content_encoding=named)
+        try:
+            return Message(body, content_type, attributes(request.headers))
+        except MalformedFeedback as error:
+            return Message(body, content_type, {}, error=error)
 
     def _authorised(self, request: Request) -> Published:
         """Return the directory if the bearer may judge. Raises Unauthenticated, Forbidden."""

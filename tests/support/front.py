@@ -1,3 +1,5 @@
+"""The feedback front as a process of its own, and a record that it takes."""
+
 import hashlib
 import json
 import os
@@ -25,7 +27,7 @@ from burnish.feedback.model import RawRecord
 SECRET = b"s" * 32
 BEARER = "a-token"
 DEADLINE_S = 30
-ROLE = Path(__file__).parents[1] / "support" / "ingest_role.py"
+ROLE = Path(__file__).with_name("ingest_role.py")
 
 
 class Front:
@@ -51,7 +53,8 @@ class Front:
             }
         )
 
-    def start(self, *, crash_at: str = "", seal_seconds: float = 3600.0) -> None:
+    def start(self, *, crash_at: str = "", **options: Any) -> None:
+        """Start it with some of `ingest_role.Options` and wait until it answers."""
         log = (self.data / "log").open("ab")
         self.process = subprocess.Popen(
             [
@@ -59,7 +62,7 @@ class Front:
                 str(ROLE),
                 str(self.data),
                 str(self.port),
-                json.dumps({"seal_seconds": seal_seconds}),
+                json.dumps(options),
             ],
             env={**os.environ, "BURNISH_CRASH_AT": crash_at},
             stdout=log,
