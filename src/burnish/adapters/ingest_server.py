@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -17,6 +17,7 @@ from granian.server.embed import Server
 _log = structlog.get_logger("burnish.ingest")
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
+Beside = Callable[[asyncio.Event], Awaitable[None]]  # runs until the event, then ends its work
 
 _SWITCH_S: Final = 0.0005  # a tenth of Python's: the committer must not wait for the loop's turn
 _BACKLOG: Final = 1024  # connections that may wait to be accepted
@@ -47,6 +48,7 @@ def serve_ingest(
     header_deadline_s: float,
     drain_s: float,
     fail_stop: FailStop | None = None,
+    beside: Sequence[Beside] = (),
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain; to be called in the main thread.
 
@@ -58,6 +60,7 @@ def serve_ingest(
         fail_stop: its error, if it got one, is raised at the end.
         header_deadline_s: seconds that a client may take for its headers.
         drain_s: seconds that requests under way may take to end.
+        beside: what else runs on the event loop, such as readers of queues; drained alike.
 
     Raises:
         OSError: the address is taken.
@@ -77,7 +80,7 @@ def serve_ingest(
                 log_enabled=False,
                 http1_settings=HTTP1Settings(header_read_timeout=int(header_deadline_s * 1000)),
             )
-            runner.run(_serve(server, drain_s))
+            runner.run(_serve(server, drain_s, beside))
     finally:
         on_stop()
     if fail_stop is not None and fail_stop.error is not None:
@@ -92,22 +95,26 @@ def _check_free(host: str, port: int) -> None:
         probe.bind((host, port))
 
 
-async def _serve(server: Server, drain_s: float) -> None:
+async def _serve(server: Server, drain_s: float, beside: Sequence[Beside]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    others = [asyncio.ensure_future(run(stop)) for run in beside]
+    await asyncio.wait({serving, stopping, *others}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
+    stop.set()
     if not serving.done():
         _log.info("ingest.draining")
         finish: Callable[[], None] = server.stop
         finish()
-        await asyncio.wait({serving}, timeout=drain_s)
-    if serving.done():
-        serving.result()  # raises what ended it, if anything did
-    else:
+    _, late = await asyncio.wait({serving, *others}, timeout=drain_s)
+    if late:
         _log.warning("ingest.drain_deadline", seconds=drain_s)
-        serving.cancel()
+    for task in (serving, *others):
+        if task in late:
+            task.cancel()
+        else:
+            task.result()  # raises what ended it, if anything did

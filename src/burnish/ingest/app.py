@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -10,7 +10,14 @@ from msgspec import Struct
 
 from burnish.feedback.model import Published
 from burnish.feedback.parse import PLAIN, attributes
-from burnish.feedback.ports import Directory, FeedbackLog, Meter, Quarantine, Sealer
+from burnish.feedback.ports import (
+    Directory,
+    FeedbackLog,
+    Meter,
+    Quarantine,
+    QueueReader,
+    Sealer,
+)
 from burnish.ingest.completions import Completions
 from burnish.ingest.http import (
     Answer,
@@ -72,6 +79,7 @@ class IngestApp:
         clock: gives the time of a rejection.
         new_trace_id: makes one for a request that has none.
         limits: of requests.
+        queues: the other ways in; one that is out of order degrades this one, no more.
     """
 
     def __init__(
@@ -85,10 +93,11 @@ class IngestApp:
         clock: Clock,
         new_trace_id: Callable[[], str],
         limits: IngestLimits | None = None,
+        queues: Sequence[QueueReader] = (),
     ) -> None:
         self._limits = limits or IngestLimits()
         self._log, self._sealer, self._directory, self._meter = log, sealer, directory, meter
-        self._new_trace_id = new_trace_id
+        self._new_trace_id, self._queues = new_trace_id, queues
         self._records = Records(
             log=log,
             quarantine=quarantine,
@@ -169,6 +178,10 @@ class IngestApp:
             reasons.append(f"directory: {error.detail}")
         if reasons:
             return json_answer(503, {"status": "unavailable", "reasons": reasons})
+        troubles = [(queue.name, queue.trouble()) for queue in self._queues]
+        degraded = [f"{name}: {trouble}" for name, trouble in troubles if trouble is not None]
+        if degraded:
+            return json_answer(200, {"status": "degraded", "reasons": degraded})
         return json_answer(200, {"status": "ok"})
 
     async def _metrics(self, _request: Request) -> Answer:
