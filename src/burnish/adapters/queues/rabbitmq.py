@@ -1,6 +1,7 @@
 """Feedback from a RabbitMQ quorum queue: a message is acknowledged once its records are durable."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
@@ -25,8 +26,12 @@ from burnish.kernel.errors import InvalidInput, Unavailable
 _log = structlog.get_logger("burnish.rabbitmq")
 
 _CONNECT_S: Final = 10.0
+_OPEN_S: Final = 10.0
 _HEARTBEAT_S: Final = 15  # a broker that vanished without a word is noticed after two of them
 _DEAD: Final = ".dead"
+
+for _talkative in ("aio_pika", "aiormq"):  # what they tell of lost connections we tell ourselves
+    logging.getLogger(_talkative).setLevel(logging.CRITICAL)
 
 Handler = Callable[[AbstractIncomingMessage], Awaitable[None]]
 
@@ -88,39 +93,46 @@ class RabbitQueue:
         )
         async with connection:
             channel = await connection.channel()
-            ended: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
+            ended: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
 
-            def end(_sender: object, error: BaseException | None) -> None:
+            def end(_sender: object, error: BaseException | None = None) -> None:
                 if not ended.done():
-                    ended.set_result(error)
+                    ended.set_result(error or Unavailable("it has closed the connection"))
 
             channel.close_callbacks.add(end)
-            (await channel.get_underlay_channel()).on_consumer_cancel_callbacks.add(
-                lambda _cancel: end(None, Unavailable("The broker no longer has the queue."))
-            )
-            await channel.set_qos(prefetch_count=self._settings.prefetch)
-            dead, queue = await self._declare(channel)
-            tags = [
-                (source, await source.consume(partial(self._receive, stop, handler)))
-                for source, handler in ((dead, self._put_aside), (queue, self._take))
-            ]
+            underlay = await channel.get_underlay_channel()
+            underlay.on_consumer_cancel_callbacks.add(end)  # the queue was deleted
+            # A broker that is still starting may take a question and never answer it.
+            async with asyncio.timeout(_OPEN_S):
+                consumers = await self._consume(channel, stop)
             self._lost = None
             _log.info("rabbitmq.consuming", broker=self._place, queue=self._settings.queue)
             stopping = asyncio.create_task(stop.wait())
             either: set[asyncio.Future[Any]] = {ended, stopping}
             try:
                 await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-                if not ended.done():
-                    for source, tag in tags:
-                        await source.cancel(tag)
-                    await self._settle()
-                    return
-                raise ended.result() or Unavailable("The connection was closed.")
+                if ended.done():
+                    raise ended.result()
+                for queue, tag in consumers:
+                    await queue.cancel(tag)
+                while self._held:
+                    await asyncio.wait(set(self._held))
             finally:
                 stopping.cancel()
                 # Of another connection they could acknowledge nothing, and would only pile up.
                 for task in list(self._held):
                     task.cancel()
+
+    async def _consume(
+        self, channel: AbstractChannel, stop: asyncio.Event
+    ) -> list[tuple[AbstractQueue, str]]:
+        """Begin to receive; return the queues and the tags that end it."""
+        await channel.set_qos(prefetch_count=self._settings.prefetch)
+        dead, queue = await self._declare(channel)
+        return [
+            (source, await source.consume(partial(self._receive, stop, handler)))
+            for source, handler in ((dead, self._put_aside), (queue, self._take))
+        ]
 
     async def _declare(self, channel: AbstractChannel) -> tuple[AbstractQueue, AbstractQueue]:
         """Return the queue of dead letters and the queue, made if they are missing."""
@@ -184,11 +196,6 @@ class RabbitQueue:
             why=f"It was delivered more than {self._settings.delivery_limit} times and never "
             "acknowledged: the process died on it, or was held up, each time.",
         )
-
-    async def _settle(self) -> None:
-        """Wait until what was received is acknowledged, or left to the broker."""
-        while self._held:
-            await asyncio.wait(set(self._held))
 
     def _failed(self, error: Exception) -> None:
         self._lost = self._explain(error)
