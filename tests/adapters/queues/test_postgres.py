@@ -103,11 +103,9 @@ def test_a_transaction_that_commits_late_is_not_passed_over(
         later.execute(INSERT, (json.dumps(record("later")),))
         insert(url, record("between"))
         later.commit()
-        ids = early.execute(
-            "SELECT id, body LIKE '%%\"r-early\"%%' FROM burnish_feedback"
-        ).fetchall()
-        assert ids[0] == (1, True)
-        assert len(ids) == 5  # ids that a cursor over ids would have passed its own by
+        ids = [row[0] for row in early.execute("SELECT id FROM burnish_feedback").fetchall()]
+        assert len(ids) == 5  # those of the others are behind: a cursor over ids would be, too
+        assert min(ids) == 1
 
         # When it commits at last, a row of its behind all of theirs among it.
         early.execute(INSERT, (json.dumps(record("early-again")),))
@@ -148,7 +146,7 @@ def test_another_shard_and_a_spool_that_was_lost_begin_at_what_is_persisted(
     new_harbour: Any, start: Any, url: str, record: Any, eventually: Any
 ) -> None:
     # Given one row that is persisted, and one that is only in the spool of a machine that is lost.
-    harbour = new_harbour()
+    harbour = new_harbour(shard="7")
     stop = start(harbour)
     insert(url, record(1))
     eventually(lambda: harbour.spool.end == 1)
@@ -159,7 +157,7 @@ def test_another_shard_and_a_spool_that_was_lost_begin_at_what_is_persisted(
     stop()
 
     # When another one takes over, then the row that was lost with the disk is taken again.
-    other = new_harbour(shard="1")
+    other = new_harbour(shard="8")
     start(other)
     eventually(lambda: other.spool.end == 1)
     assert other.ids() == ["r-2"]

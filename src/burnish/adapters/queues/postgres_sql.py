@@ -66,6 +66,11 @@ SELECT relname FROM pg_inherits JOIN pg_class ON oid = inhrelid
 WHERE inhparent = to_regclass(%s) AND relname <> %s"""
 
 
+def tables_text(table: str) -> str:
+    """Return the statements that make the tables, for a person to run."""
+    return QueueSql(table).tables.as_string(None)
+
+
 class QueueSql:
     """The statements for one table, by its name."""
 
