@@ -10,6 +10,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))  # the tests start a b
 from kit import amqp, load
 from kit.front import Front
 from kit.rounds import QUICK_ROUNDS, ROUNDS, arguments, interleaved, median, ratio, table, verdict
+
 from support.rabbitmq import SERVER, Broker
 
 IN_FLIGHT = 64

@@ -225,10 +225,11 @@ def _place(url: str) -> str:
     """Return where a server is, without the password. Raises InvalidInput if it is nowhere."""
     try:
         parts = conninfo_to_dict(url)
-    except psycopg.ProgrammingError as error:
+    except psycopg.ProgrammingError:
+        # Its message may repeat the address, and the password in it.
         raise InvalidInput.of(
             "ingest.postgres_queue_url",
             url.partition("://")[0] + "://…",
-            f"give postgresql://USER:PASSWORD@HOST/DATABASE ({error})",
-        ) from error
+            "give postgresql://USER:PASSWORD@HOST/DATABASE, with options that libpq knows",
+        ) from None
     return f"PostgreSQL at {parts.get('host', 'localhost')}/{parts.get('dbname', '')}"
