@@ -13,6 +13,7 @@ pytest_plugins = [
     "support.office",
     "support.plane",
     "support.postgres",
+    "support.rabbitmq",
     "support.databases",
     "support.world",
 ]

@@ -19,6 +19,9 @@ Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Host = Annotated[str, Meta(min_length=1)]
 Url = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9+.-]*://")]
 Level = Literal["debug", "info", "warning", "error"]
+AmqpUrl = Annotated[str, Meta(pattern=r"^(amqps?://.+)?$")]
+PostgresUrl = Annotated[str, Meta(pattern=r"^(postgres(ql)?://.+)?$")]
+Table = Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_]{0,39}$")]
 
 
 class DatabaseSettings(Struct, frozen=True, kw_only=True):
@@ -101,6 +104,39 @@ class IngestSettings(Struct, frozen=True, kw_only=True):
     body_seconds: Annotated[Seconds, Meta(description="A client has so long to send a body.")] = (
         30.0
     )
+    rabbitmq_url: Annotated[
+        AmqpUrl,
+        Meta(
+            description="RabbitMQ to take feedback from: amqp://USER:PASSWORD@HOST/VHOST, or "
+            "amqps; empty: none. Whoever may write to its queue may judge."
+        ),
+    ] = ""
+    rabbitmq_queue: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9._:-]{1,200}$",
+            description="Its queue; what cannot be taken passes through the queue NAME.dead.",
+        ),
+    ] = "burnish.feedback"
+    rabbitmq_prefetch: Annotated[
+        Count, Meta(le=65_535, description="Messages taken from RabbitMQ and not yet acknowledged.")
+    ] = 256
+    rabbitmq_delivery_limit: Annotated[
+        Count, Meta(description="A message delivered more often than this goes to quarantine.")
+    ] = 20
+    postgres_queue_url: Annotated[
+        PostgresUrl,
+        Meta(
+            description="PostgreSQL with a queue table, which an application writes to from its "
+            "own transactions: postgresql://USER:PASSWORD@HOST/DATABASE; empty: none."
+        ),
+    ] = ""
+    postgres_queue_table: Annotated[
+        Table, Meta(description="Its table, made at the start if it is missing.")
+    ] = "burnish_feedback"
+    postgres_queue_poll_seconds: Annotated[
+        Seconds, Meta(description="How often it is looked at while nothing comes.")
+    ] = 0.5
 
 
 class ControlSettings(Struct, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.sql.schema import metadata
 from burnish.adapters.system import new_trace_id, utc_now
 from burnish.ingest.app import IngestApp, IngestLimits
+from burnish.ingest.records import Records
 
 SECRET = b"s" * 32
 SHARD = "0"
@@ -110,14 +111,20 @@ def main(data: Path, port: int, options: Options) -> None:
         spool.close()
         engine.dispose()
 
-    app = IngestApp(
+    records = Records(
         log=spool,
         quarantine=quarantine,
         predictions=PredictionLookup(SqlPredictions(engine)),
+        meter=metrics,
+        clock=utc_now,
+        cap=options.limits.record_bytes,
+    )
+    app = IngestApp(
+        records=records,
+        log=spool,
         sealer=shipper,
         directory=PublishedDirectory(data / "published" / "directory.json", SECRET),
         meter=metrics,
-        clock=utc_now,
         new_trace_id=new_trace_id,
         limits=options.limits,
     )

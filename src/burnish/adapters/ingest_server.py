@@ -6,7 +6,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -18,6 +18,7 @@ from granian.server.embed import Server
 _log = structlog.get_logger("burnish.ingest")
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
+Beside = Callable[[asyncio.Event], Awaitable[None]]  # runs until the event, then ends its work
 
 _SWITCH_S: Final = 0.0005  # a tenth of Python's: the committer must not wait for the loop's turn
 _BACKLOG: Final = 1024  # connections that may wait to be accepted
@@ -51,6 +52,7 @@ def serve_ingest(
     header_deadline_s: float,
     drain_s: float,
     fail_stop: FailStop | None = None,
+    beside: Sequence[Beside] = (),
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain; to be called in the main thread.
 
@@ -63,6 +65,7 @@ def serve_ingest(
         header_deadline_s: seconds that a client may take for its headers, from the moment when it
             connects or has its last answer: an idle connection ends as a slow one does.
         drain_s: seconds that requests under way may take to end.
+        beside: what else runs on the event loop, such as readers of queues; drained alike.
 
     Raises:
         OSError: the address is taken.
@@ -88,7 +91,7 @@ def serve_ingest(
                     max_buffer_size=_BUFFER_BYTES,
                 ),
             )
-            runner.run(_serve(server, drain_s))
+            runner.run(_serve(server, drain_s, beside))
     finally:
         on_stop()
     if fail_stop is not None and fail_stop.error is not None:
@@ -111,22 +114,26 @@ def _check_free(host: str, port: int) -> None:
         probe.bind((host, port))
 
 
-async def _serve(server: Server, drain_s: float) -> None:
+async def _serve(server: Server, drain_s: float, beside: Sequence[Beside]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    others = [asyncio.ensure_future(run(stop)) for run in beside]
+    await asyncio.wait({serving, stopping, *others}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
+    stop.set()
     if not serving.done():
         _log.info("ingest.draining")
         finish: Callable[[], None] = server.stop
         finish()
-        await asyncio.wait({serving}, timeout=drain_s)
-    if serving.done():
-        serving.result()  # raises what ended it, if anything did
-    else:
+    _, late = await asyncio.wait({serving, *others}, timeout=drain_s)
+    if late:
         _log.warning("ingest.drain_deadline", seconds=drain_s)
-        serving.cancel()
+    for task in (serving, *others):
+        if task in late:
+            task.cancel()
+        else:
+            task.result()  # raises what ended it, if anything did

@@ -12,7 +12,10 @@ from burnish.adapters.sql.quarantine import SqlQuarantineIndex
 from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.system import new_trace_id, utc_now
 from burnish.bootstrap.house import House
+from burnish.bootstrap.queues import queue_readers
 from burnish.ingest.app import IngestApp, IngestLimits
+from burnish.ingest.intake import Intake
+from burnish.ingest.records import Records
 from burnish.settings import Settings
 
 
@@ -53,15 +56,22 @@ def run(settings: Settings) -> None:
         meter=metrics,
         settings=ShipperSettings(seal_bytes=ingest.seal_bytes, seal_seconds=ingest.seal_seconds),
     )
-    predictions = PredictionLookup(SqlPredictions(house.engine))
-    app = IngestApp(
+    records = Records(
         log=spool,
         quarantine=quarantine,
-        predictions=predictions,
+        predictions=PredictionLookup(SqlPredictions(house.engine)),
+        meter=metrics,
+        clock=utc_now,
+        cap=ingest.max_record_bytes,
+    )
+    intake = Intake(records, house.directory, cap=ingest.max_batch_bytes)
+    queues = queue_readers(ingest, intake, spool)
+    app = IngestApp(
+        records=records,
+        log=spool,
         sealer=shipper,
         directory=house.directory,
         meter=metrics,
-        clock=utc_now,
         new_trace_id=new_trace_id,
         limits=IngestLimits(
             record_bytes=ingest.max_record_bytes,
@@ -69,6 +79,7 @@ def run(settings: Settings) -> None:
             in_flight_bytes=ingest.in_flight_bytes,
             body_deadline_s=ingest.body_seconds,
         ),
+        queues=queues,
     )
 
     # Requests end, then their records are shipped, then what was refused. The rest waits on disk.
@@ -90,4 +101,5 @@ def run(settings: Settings) -> None:
         fail_stop=fail_stop,
         header_deadline_s=ingest.header_seconds,
         drain_s=drain_s,
+        beside=[queue.run for queue in queues],
     )

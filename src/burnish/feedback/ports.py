@@ -89,6 +89,42 @@ class PredictionLog(Protocol):
         ...
 
 
+class Intake(Protocol):
+    """Where a queue hands its messages to: the judgement, log and quarantine of the HTTP front."""
+
+    async def take(self, body: bytes, content_type: str, ce: Mapping[str, str]) -> None:
+        """Make every record of a message durable: in the log, or in quarantine with its reason.
+
+        Args:
+            body: verbatim.
+            content_type: as sent; it says whether there is one record in the message or several.
+            ce: CloudEvents attributes that came as headers; empty if none.
+
+        Raises:
+            Unavailable: some of it may not be kept. Offer it again: what was kept is recognised.
+        """
+        ...
+
+    async def put_aside(
+        self, body: bytes, content_type: str, ce: Mapping[str, str], *, why: str
+    ) -> None:
+        """Keep a message in quarantine, unread. Raises Unavailable as `take` does."""
+        ...
+
+
+class QueueReader(Protocol):
+    """A way in beside HTTP, which may be out of order while the front goes on."""
+
+    @property
+    def name(self) -> str:
+        """What people call it: the name of its technology."""
+        ...
+
+    def trouble(self) -> str | None:
+        """Say why nothing comes from it, and what to do; None if all is well."""
+        ...
+
+
 class Sealer(Protocol):
     """What moves accepted records on to the raw log."""
 

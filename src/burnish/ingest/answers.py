@@ -57,8 +57,10 @@ class Sealed(Struct, frozen=True):
 class Health(Struct, frozen=True, omit_defaults=True):
     """How the process is."""
 
-    status: Annotated[str, Meta(description="ok, or unavailable.")]
-    reasons: Annotated[list[str], Meta(description="Why it takes no records.")] = []
+    status: Annotated[str, Meta(description="ok, degraded, or unavailable.")]
+    reasons: Annotated[
+        list[str], Meta(description="Why it takes no records, or not all that it should.")
+    ] = []
 
 
 class Problem(Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -15,8 +15,7 @@ from burnish.feedback.ports import (
     Directory,
     FeedbackLog,
     Meter,
-    PredictionLog,
-    Quarantine,
+    QueueReader,
     Sealer,
 )
 from burnish.ingest import openapi
@@ -41,7 +40,6 @@ from burnish.ingest.http import (
 )
 from burnish.ingest.messages import Message
 from burnish.ingest.records import Records
-from burnish.kernel.clock import Clock
 from burnish.kernel.errors import (
     BurnishError,
     Forbidden,
@@ -78,41 +76,32 @@ class IngestApp:
     """The ASGI application.
 
     Args:
-        log: keeps accepted records.
-        quarantine: keeps the others.
-        predictions: what records may name.
+        records: judges and keeps what is sent.
+        log: where it keeps what is accepted.
         sealer: persists on request.
         directory: models and keys.
-        meter: counts, and renders `/metrics`.
-        clock: gives the time of a rejection.
+        meter: renders `/metrics`.
         new_trace_id: makes one for a request that has none.
         limits: of requests.
+        queues: the other ways in; one that is out of order degrades this one, no more.
     """
 
     def __init__(
         self,
         *,
+        records: Records,
         log: FeedbackLog,
-        quarantine: Quarantine,
-        predictions: PredictionLog,
         sealer: Sealer,
         directory: Directory,
         meter: Meter,
-        clock: Clock,
         new_trace_id: Callable[[], str],
         limits: IngestLimits | None = None,
+        queues: Sequence[QueueReader] = (),
     ) -> None:
         self._limits = limits or IngestLimits()
-        self._log, self._sealer, self._directory, self._meter = log, sealer, directory, meter
-        self._new_trace_id = new_trace_id
-        self._records = Records(
-            log=log,
-            quarantine=quarantine,
-            predictions=predictions,
-            meter=meter,
-            clock=clock,
-            cap=self._limits.record_bytes,
-        )
+        self._records, self._log, self._sealer = records, log, sealer
+        self._directory, self._meter = directory, meter
+        self._new_trace_id, self._queues = new_trace_id, queues
         self._in_flight = InFlight(self._limits.in_flight_bytes)
         self._sealed: Completions[int] = Completions()
         self._found: Completions[int | BurnishError | None] = Completions()
@@ -216,6 +205,10 @@ class IngestApp:
             reasons.append(f"directory: {error.detail}")
         if reasons:
             return json_answer(503, Health("unavailable", reasons))
+        troubles = [(queue.name, queue.trouble()) for queue in self._queues]
+        degraded = [f"{name}: {trouble}" for name, trouble in troubles if trouble is not None]
+        if degraded:
+            return json_answer(200, Health("degraded", degraded))
         return json_answer(200, Health("ok"))
 
     async def _metrics(self, _request: Request) -> Answer:

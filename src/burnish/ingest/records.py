@@ -101,21 +101,32 @@ class Records:
             duplicate=receipt.outcome is Outcome.DUPLICATE,
         )
 
-    async def batch(self, message: Message, published: Published) -> Results:
-        """Keep what is good in a batch; return one line per record.
+    async def batch(
+        self, message: Message, published: Published, *, most: int | None = None
+    ) -> Results:
+        """Keep what is good in a batch, of `most` records if given; return one line per record.
 
         Raises:
-            InvalidInput: it is no batch at all; it was quarantined as a whole.
+            InvalidInput: it is no such batch; it was quarantined as a whole.
             Backpressure: nothing of it was kept.
         """
         try:
             messages = split(message)
+            if most is not None and len(messages) > most:
+                raise TooLarge(
+                    f"The message holds {len(messages)} records: send at most {most} at a time.",
+                    limit=most,
+                )
         except InvalidInput as error:
-            await self._keep([Verdict(message, error=error)], published.models)
+            await self.refuse(message, error)
             raise
         verdicts = {index: self._judge(one, published.models) for index, one in messages.items()}
         await self._keep(list(verdicts.values()), published.models)
         return Results([verdict.line(index) for index, verdict in verdicts.items()])
+
+    async def refuse(self, message: Message, error: BurnishError) -> None:
+        """Keep a message in quarantine as a whole, with the error as its reason."""
+        await self._keep([Verdict(message, error=error)], {})
 
     def _judge(self, message: Message, models: dict[str, ModelFacts]) -> Verdict:
         verdict = Verdict(message)
