@@ -106,7 +106,11 @@ def serve(folder: Path, port: int, kind: str) -> None:
     )
     shipper = Shipper(spool, objects, SqlManifest(engine), meter=metrics)
     quarantine = QuarantineSpool(
-        folder / "spool" / "quarantine", objects, meter=metrics, failed=fail_stop
+        folder / "spool" / "quarantine",
+        objects,
+        reserve=spool.reserve,
+        meter=metrics,
+        failed=fail_stop,
     )
     shipper.start()
 

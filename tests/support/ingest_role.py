@@ -1,7 +1,9 @@
 """The ingest role as bootstrap wires it, for tests that need it as a process of its own."""
 
+import itertools
 import os
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,6 @@ from burnish.ingest.records import Records
 SECRET = b"s" * 32
 SHARD = "0"
 SEGMENT_BYTES = 1000  # a few records: every test rotates
-HOT = 2  # identities: a few records become a run, a few more are merged
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -40,6 +41,8 @@ class Options(Struct, frozen=True, kw_only=True):
     seal_seconds: float = 3600.0
     seal_bytes: int = 16 << 20
     segment_bytes: int = SEGMENT_BYTES
+    hot: int = 2  # identities: a few records become a run, a few more are merged
+    clock_jumps: tuple[float, ...] = (0.0,)  # seconds that each look at the clock is off, in turn
     reserve_bytes: int = 1 << 20
     s3_url: str = ""  # empty: a local folder
     s3_endpoint: str = ""
@@ -73,16 +76,17 @@ def main(data: Path, port: int, options: Options) -> None:
     objects = objects_of(data, options)
     metrics = IngestMetrics(CollectorRegistry())
     fail_stop = FailStop()
+    jumps = itertools.cycle(options.clock_jumps)
     folder = data / "spool" / SHARD
     spool = Spool(
         folder,
         shard=SHARD,
         history=RawLogReader(objects, engine),
-        clock=utc_now,
+        clock=lambda: utc_now() + timedelta(seconds=next(jumps)),
         meter=metrics,
         failed=fail_stop,
         settings=SpoolSettings(
-            segment=options.segment_bytes, reserve=options.reserve_bytes, hot=HOT
+            segment=options.segment_bytes, reserve=options.reserve_bytes, hot=options.hot
         ),
     )
     quarantine = QuarantineSpool(

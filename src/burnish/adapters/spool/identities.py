@@ -20,6 +20,7 @@ _log = structlog.get_logger("burnish.spool")
 
 HOT: Final = 1 << 16  # identities in memory, at some 350 bytes each, before they become a run
 _MAX_AGE_S: Final = 600.0  # or this long: a start reads what is in no run from the raw log
+_MAX_FROZEN: Final = 4  # while so many wait to be written, the next one grows instead
 _RETRY_S: Final = 1.0
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -100,7 +101,8 @@ class Identities:
         for name, one in known.items():
             self._hot.setdefault(name, one)
         self._end = end
-        if len(self._hot) >= self._limit or time.monotonic() > self._since + _MAX_AGE_S:
+        due = len(self._hot) >= self._limit or time.monotonic() > self._since + _MAX_AGE_S
+        if due and len(self._frozen) < _MAX_FROZEN:
             self._freeze()
 
     def close(self) -> None:
@@ -110,6 +112,7 @@ class Identities:
             self._freeze()
             self._queue.put(None)
             self._thread.join()
+        self._merging = None  # half a merge is none
         self._store.close()
 
     def _recent(self, name: bytes) -> Known | None:
