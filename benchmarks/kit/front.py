@@ -17,17 +17,21 @@ from burnish.adapters.directory import PublishedDirectory
 from burnish.adapters.ingest_metrics import IngestMetrics
 from burnish.adapters.ingest_server import FailStop, serve_ingest
 from burnish.adapters.objects import LocalObjects
+from burnish.adapters.prediction_lookup import PredictionLookup
 from burnish.adapters.raw_log import RawLogReader
 from burnish.adapters.spool.log import Spool
 from burnish.adapters.spool.quarantine import QuarantineSpool
 from burnish.adapters.spool.shipper import Shipper
 from burnish.adapters.sql.engine import make_engine
+from burnish.adapters.sql.predictions import SqlPredictions
+from burnish.adapters.sql.quarantine import SqlQuarantineIndex
 from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.sql.schema import metadata
 from burnish.adapters.system import new_trace_id, utc_now
 from burnish.feedback.model import Incoming, Outcome, Receipt
 from burnish.feedback.ports import Receipts
-from burnish.ingest.app import IngestApp
+from burnish.ingest.app import IngestApp, IngestLimits
+from burnish.ingest.records import Records
 
 BEARER = "a-token"
 SECRET = b"s" * 32
@@ -108,6 +112,7 @@ def serve(folder: Path, port: int, kind: str) -> None:
     quarantine = QuarantineSpool(
         folder / "spool" / "quarantine",
         objects,
+        index=SqlQuarantineIndex(engine),
         reserve=spool.reserve,
         meter=metrics,
         failed=fail_stop,
@@ -120,13 +125,21 @@ def serve(folder: Path, port: int, kind: str) -> None:
         spool.close()
         engine.dispose()
 
-    app = IngestApp(
-        log=spool if kind == "durable" else Forgetful(),
+    log = spool if kind == "durable" else Forgetful()
+    records = Records(
+        log=log,
         quarantine=quarantine,
+        predictions=PredictionLookup(SqlPredictions(engine)),
+        meter=metrics,
+        clock=utc_now,
+        cap=IngestLimits().record_bytes,
+    )
+    app = IngestApp(
+        records=records,
+        log=log,
         sealer=shipper,
         directory=directory,
         meter=metrics,
-        clock=utc_now,
         new_trace_id=new_trace_id,
     )
     serve_ingest(
