@@ -59,7 +59,7 @@ lock:  ## Pin every requirement anew, with hashes (needs uv)
 	@mkdir -p requirements
 	$(LOCK) --upgrade --group build -o requirements/build.txt
 	$(LOCK) --upgrade pyproject.toml -o requirements/core.txt
-	@for extra in demo test; do \
+	@for extra in demo rabbitmq test; do \
 		echo "Locking the extra $$extra"; \
 		$(LOCK) --upgrade --extra $$extra pyproject.toml --constraint requirements/core.txt \
 			-o requirements/$$extra.txt \
@@ -89,7 +89,22 @@ $(VENV)/.demo: $(VENV)/.core requirements/demo.txt
 	@$(LOCKED) -r requirements/demo.txt
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.demo requirements/test.txt
+# RUNLEVEL=1: what is installed for the tests is not started; they start servers of their own.
+$(VENV)/.test: $(VENV)/.demo requirements/rabbitmq.txt requirements/test.txt requirements/debian-test.txt
 	@echo "Installing the test tools"
-	@$(LOCKED) -r requirements/test.txt
+	@$(LOCKED) -r requirements/rabbitmq.txt -r requirements/test.txt
+	@wanted=$$(sed -E 's/#.*//' requirements/debian-test.txt | xargs); missing=""; \
+	for package in $$wanted; do \
+		dpkg-query -W -f '$${db:Status-Status}' "$$package" 2>/dev/null | grep -qx installed \
+		|| missing="$$missing $$package"; \
+	done; \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Debian packages for the tests:$$missing"; \
+		{ apt-get -qq update \
+		  && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
+			-o DPkg::Lock::Timeout=120 $$missing; } >/dev/null \
+		|| echo "apt-get could not install them: tests that need them skip."; \
+	else echo "Tests that need these Debian packages skip:$$missing"; \
+	fi
 	@touch $@

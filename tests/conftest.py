@@ -4,10 +4,16 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = [
     "support.control",
+    "support.s3",  # before those that import it
+    "support.flaky",
+    "support.intake",
+    "support.disks",
+    "support.front",
     "support.ledger",
     "support.office",
     "support.plane",
     "support.postgres",
+    "support.rabbitmq",
     "support.databases",
     "support.world",
 ]

@@ -52,6 +52,7 @@ def build_app() -> typer.Typer:
         ("serve", "Run serving: answers predictions with the active release."),
     ):
         app.command(role, help=does)(_role(role))
+    app.command("queue-sql")(_queue_sql)
     app.command("demo")(_demo)
     app.command("reference", hidden=True)(_reference)
     return app
@@ -153,6 +154,14 @@ def _demo(
         seed=seed,
     )
     raise typer.Exit(code)
+
+
+def _queue_sql(
+    context: typer.Context, data: DataOption = None, assignments: SetOption = None
+) -> None:
+    """Print the SQL of the PostgreSQL queue, for a database where ingest may make no tables."""
+    table = config.load(_data(context, data), _flags(assignments, {})).ingest.postgres_queue_table
+    typer.echo(_load("burnish.adapters.queues.postgres_sql").tables_text(table), nl=False)
 
 
 def _reference() -> None:

@@ -23,6 +23,7 @@ BY_CODE: Final[Mapping[str, HTTPStatus]] = {
     "request.method": HTTPStatus.METHOD_NOT_ALLOWED,
     "request.too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "request.media_type": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "request.encoding": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "tensor.invalid": HTTPStatus.BAD_REQUEST,
     "request.precondition_required": HTTPStatus.PRECONDITION_REQUIRED,
     "state.stale": HTTPStatus.PRECONDITION_FAILED,

@@ -19,6 +19,9 @@ Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Host = Annotated[str, Meta(min_length=1)]
 Url = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9+.-]*://")]
 Level = Literal["debug", "info", "warning", "error"]
+AmqpUrl = Annotated[str, Meta(pattern=r"^(amqps?://.+)?$")]
+PostgresUrl = Annotated[str, Meta(pattern=r"^(postgres(ql)?://.+)?$")]
+Table = Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_]{0,39}$")]
 
 
 class DatabaseSettings(Struct, frozen=True, kw_only=True):
@@ -36,7 +39,28 @@ class DatabaseSettings(Struct, frozen=True, kw_only=True):
 class ObjectsSettings(Struct, frozen=True, kw_only=True):
     """Where files lie: the raw log, payloads, datasets, artifacts, reports."""
 
-    url: Annotated[Url, Meta(description="URL of the object store.")] = "file://{data}/objects"
+    url: Annotated[
+        Annotated[str, Meta(pattern=r"^(file://|s3://[a-z0-9][a-z0-9.-]+)")],
+        Meta(description="The object store: file:///FOLDER or s3://BUCKET/PREFIX."),
+    ] = "file://{data}/objects"
+    endpoint: Annotated[
+        Annotated[str, Meta(pattern=r"^$|^https?://")],
+        Meta(description="URL of an S3 server that is not AWS; trainers reach it there too."),
+    ] = ""
+    region: Annotated[str, Meta(description="Region of the bucket.")] = "us-east-1"
+    credentials_file: Annotated[
+        str,
+        Meta(
+            description="File with the access key, in the form of AWS's; if empty, the AWS_* "
+            "variables or the machine's role count."
+        ),
+    ] = ""
+    allow_http: Annotated[
+        bool, Meta(description="Whether the endpoint may be plain http: for tests.")
+    ] = False
+    timeout_seconds: Annotated[
+        Seconds, Meta(description="One request to S3, with all of its bytes, may take so long.")
+    ] = 60.0
 
 
 class IngestSettings(Struct, frozen=True, kw_only=True):
@@ -65,17 +89,54 @@ class IngestSettings(Struct, frozen=True, kw_only=True):
     spool_low_water_bytes: Annotated[
         Bytes, Meta(description="Backlog at which ingest accepts again.")
     ] = 768 * 1024**2
+    reserve_bytes: Annotated[
+        Bytes, Meta(description="Disk space set aside to empty a full disk; above seal_bytes.")
+    ] = 32 * 1024**2
     in_flight_bytes: Annotated[
-        Bytes, Meta(description="Bytes of requests held in memory at once.")
+        Bytes, Meta(description="Bytes of request bodies held in memory at once; beyond, 429.")
     ] = 64 * 1024**2
     max_record_bytes: Annotated[Bytes, Meta(description="Largest single record.")] = 1024**2
     max_batch_bytes: Annotated[Bytes, Meta(description="Largest batch.")] = 16 * 1024**2
     header_seconds: Annotated[
-        Seconds, Meta(description="A client has so long to send its headers.")
+        Seconds,
+        Meta(description="A client has so long to send its headers; idle connections end too."),
     ] = 5.0
     body_seconds: Annotated[Seconds, Meta(description="A client has so long to send a body.")] = (
         30.0
     )
+    rabbitmq_url: Annotated[
+        AmqpUrl,
+        Meta(
+            description="RabbitMQ to take feedback from: amqp://USER:PASSWORD@HOST/VHOST, or "
+            "amqps; empty: none. Whoever may write to its queue may judge."
+        ),
+    ] = ""
+    rabbitmq_queue: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9._:-]{1,200}$",
+            description="Its queue; what cannot be taken passes through the queue NAME.dead.",
+        ),
+    ] = "burnish.feedback"
+    rabbitmq_prefetch: Annotated[
+        Count, Meta(le=65_535, description="Messages taken from RabbitMQ and not yet acknowledged.")
+    ] = 256
+    rabbitmq_delivery_limit: Annotated[
+        Count, Meta(description="A message delivered more often than this goes to quarantine.")
+    ] = 20
+    postgres_queue_url: Annotated[
+        PostgresUrl,
+        Meta(
+            description="PostgreSQL with a queue table, which an application writes to from its "
+            "own transactions: postgresql://USER:PASSWORD@HOST/DATABASE; empty: none."
+        ),
+    ] = ""
+    postgres_queue_table: Annotated[
+        Table, Meta(description="Its table, made at the start if it is missing.")
+    ] = "burnish_feedback"
+    postgres_queue_poll_seconds: Annotated[
+        Seconds, Meta(description="How often it is looked at while nothing comes.")
+    ] = 0.5
 
 
 class ControlSettings(Struct, frozen=True, kw_only=True):

@@ -1,4 +1,3 @@
-import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -7,7 +6,6 @@ import pytest
 
 from burnish.adapters.objects import BadKey, BadSignature, LocalObjects
 from burnish.kernel.errors import BurnishError
-from burnish.kernel.objects import ObjectConflict, ObjectNotFound
 
 
 class Clock:
@@ -28,64 +26,6 @@ def _objects(tmp_path: Path, clock: Clock) -> LocalObjects:
     return LocalObjects(
         tmp_path / "objects", base_url="http://control:8400/", secret=b"k" * 32, clock=clock
     )
-
-
-def test_what_is_put_can_be_got_and_is_listed_below_its_folder(objects: LocalObjects) -> None:
-    for key in ("raw/b/2", "raw/b-1", "raw/b.x", "raw/b0", "other/c"):
-        objects.put(key, key.encode())
-    assert objects.get("raw/b/2") == b"raw/b/2"
-    assert objects.exists("raw/b-1")
-    assert not objects.exists("raw/b")
-    assert list(objects.list("raw/")) == sorted(["raw/b/2", "raw/b-1", "raw/b.x", "raw/b0"])
-    assert list(objects.list("")) == ["other/c", *objects.list("raw")]
-    assert list(objects.list("none/")) == []
-
-
-def test_the_same_bytes_again_are_a_no_op_and_others_a_conflict(objects: LocalObjects) -> None:
-    objects.put("a", b"one")
-    objects.put("a", b"one")
-    with pytest.raises(ObjectConflict):
-        objects.put("a", b"two")
-    assert objects.get("a") == b"one"
-
-
-def test_of_many_writers_with_other_bytes_exactly_one_wins(objects: LocalObjects) -> None:
-    outcomes: list[str] = []
-    start = threading.Barrier(8)
-
-    def write(number: int) -> None:
-        start.wait()
-        try:
-            objects.put("contested/key", b"%d" % number * 1000)
-            outcomes.append("won")
-        except ObjectConflict:
-            outcomes.append("lost")
-
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(outcomes) == ["lost"] * 7 + ["won"]
-    assert list(objects.list("contested/")) == ["contested/key"]
-
-
-@pytest.mark.parametrize("key", ["missing", "raw", "raw/a/below"])
-def test_an_object_that_is_not_there_is_not_found(objects: LocalObjects, key: str) -> None:
-    objects.put("raw/a", b"")
-    with pytest.raises(ObjectNotFound):
-        objects.get(key)
-
-
-@pytest.mark.parametrize(
-    "key", ["", "/etc/passwd", "../secret.key", "a/../../b", "a//b", "a/", ".tmp-x", "a\0b", "a\nb"]
-)
-def test_a_key_that_might_lead_out_of_the_store_is_refused(objects: LocalObjects, key: str) -> None:
-    for attempt in (objects.get, objects.exists, lambda k: objects.put(k, b"")):
-        with pytest.raises(BadKey):
-            attempt(key)
-    with pytest.raises(BadKey):
-        objects.presign(key, "GET", timedelta(minutes=1))
 
 
 def test_a_signed_url_holds_for_its_method_key_and_time_only(

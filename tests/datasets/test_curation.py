@@ -9,6 +9,7 @@ from burnish.kernel.digest import digest
 from support.samples import prediction
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+WINDOW = timedelta(days=30)
 
 
 def verdict(subject: str, final: str, offset: int, **changes: Any) -> Verdict:
@@ -30,7 +31,7 @@ def verdict(subject: str, final: str, offset: int, **changes: Any) -> Verdict:
 
 
 def curated(*verdicts: Verdict, **options: Any) -> Curated:
-    return curate(verdicts, locate(verdicts, {}), **options)
+    return curate(verdicts, locate(verdicts, {}, WINDOW), **options)
 
 
 def labels(result: Curated) -> dict[str, str]:
@@ -145,7 +146,7 @@ def test_a_prediction_leads_to_the_input_that_was_captured() -> None:
         "3.w": prediction(3, id="3.w", payload_sha256=None),
     }
     verdicts = [given, foreign, unknown, uncaptured, nothing, elsewhere]
-    assert list(locate(verdicts, predictions).values()) == [
+    assert list(locate(verdicts, predictions, WINDOW).values()) == [
         photo,
         Reason.PREDICTION_FOREIGN,
         Reason.PREDICTION_UNKNOWN,
@@ -153,7 +154,9 @@ def test_a_prediction_leads_to_the_input_that_was_captured() -> None:
         Reason.PAYLOAD_MISSING,
         Reason.PAYLOAD_NOT_STORED,
     ]
-    assert locate([given], predictions, gone={photo}) == {given.place: Reason.PAYLOAD_MISSING}
+    assert locate([given], predictions, WINDOW, gone={photo}) == {
+        given.place: Reason.PAYLOAD_MISSING
+    }
 
 
 def test_a_record_of_an_unknown_prediction_overrules_nobody() -> None:
@@ -161,6 +164,26 @@ def test_a_record_of_an_unknown_prediction_overrules_nobody() -> None:
     result = curated(verdict("a", "good", 0), bogus)
     assert labels(result) == {"a": "good"}
     assert reasons(result) == {1: Reason.PREDICTION_UNKNOWN}
+
+
+def test_a_payload_of_ones_own_does_not_make_up_for_a_prediction_that_does_not_hold() -> None:
+    names = {"unknown": "3.z", "foreign": "3.y", "late": "3.x", "in-time": "3.w"}
+    verdicts = [
+        verdict(subject, "good", offset, prediction_id=id_)
+        for offset, (subject, id_) in enumerate(names.items())
+    ]
+    predictions = {
+        "3.y": prediction(2, id="3.y", model="face"),
+        "3.x": prediction(1, id="3.x", at=NOON - WINDOW),  # received two seconds after the window
+        "3.w": prediction(3, id="3.w", at=NOON - WINDOW + timedelta(seconds=3)),
+    }
+    result = curate(verdicts, locate(verdicts, predictions, WINDOW))
+    assert reasons(result) == {
+        0: Reason.PREDICTION_UNKNOWN,
+        1: Reason.PREDICTION_FOREIGN,
+        2: Reason.PREDICTION_EXPIRED,
+    }
+    assert labels(result) == {"in-time": "good"}
 
 
 def test_a_last_word_whose_input_is_gone_does_not_fall_back_on_a_label_that_it_overruled() -> None:

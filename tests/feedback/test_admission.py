@@ -1,19 +1,28 @@
 import json
-from datetime import UTC, datetime
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any
 
 import pytest
 
-from burnish.feedback.admission import admit, own_payload_key, payload_allowed
+from burnish.feedback.admission import admit, check_prediction, own_payload_key, payload_allowed
 from burnish.feedback.model import (
     FeedbackRecord,
+    MalformedFeedback,
     ModelFacts,
     PayloadNotAllowed,
+    PredictionExpired,
+    PredictionForeign,
+    PredictionRequired,
+    PredictionUnknown,
     UnknownLabel,
     UnknownModel,
 )
 from burnish.feedback.schema import SCHEMAS, Schema
+from burnish.kernel.errors import InvalidInput
+from burnish.kernel.ids import uuid7
+from support.samples import prediction
 
 OWN = "burnish:sha256:" + "ab" * 32
 FACTS = ModelFacts(
@@ -43,6 +52,56 @@ def record(**changes: Any) -> FeedbackRecord:
 
 def test_a_record_of_a_published_model_with_its_labels_is_admitted() -> None:
     admit(record(), {"laundry": FACTS})
+
+
+SEARCH = ModelFacts(labels=(), kind="text-embedding")
+GRADED: dict[str, Any] = {"predicted": ("d1", "d2"), "final": {"d2": 1.0}}
+
+
+def test_documents_are_graded_where_the_model_ranks_them_and_its_query_is_text() -> None:
+    admit(record(**GRADED, payload="red shoes"), {"laundry": SEARCH})
+    with pytest.raises(PayloadNotAllowed):
+        admit(record(**GRADED, payload="https://elsewhere.example/"), {"laundry": SEARCH})
+    with pytest.raises(MalformedFeedback, match="final is"):
+        admit(record(**GRADED), {"laundry": FACTS})
+
+
+def test_where_the_policy_wants_a_prediction_a_record_names_one() -> None:
+    strict = ModelFacts(labels=FACTS.labels, kind=FACTS.kind, require_prediction=True)
+    admit(record(prediction_id=GIVEN), {"laundry": strict})
+    with pytest.raises(PredictionRequired, match="prediction_id"):
+        admit(record(), {"laundry": strict})
+
+
+AT = datetime(2026, 5, 1, tzinfo=UTC)
+WINDOW = timedelta(days=30)
+GIVEN = f"3.{uuid7(int(AT.timestamp() * 1000), bytes(10))}"
+UNDATED = "3.5c146b14-3c52-4afd-938a-375d0df1fbf6"
+
+
+@pytest.mark.parametrize(
+    ("id_", "found", "age", "error"),
+    [
+        (GIVEN, {}, WINDOW, None),
+        (GIVEN, {}, WINDOW + timedelta(seconds=1), PredictionExpired),
+        (GIVEN, {"model": "face"}, timedelta(days=1), PredictionForeign),
+        (GIVEN, None, timedelta(days=1), PredictionUnknown),
+        (GIVEN, None, timedelta(days=31), PredictionExpired),  # its row may be gone: its id tells
+        (GIVEN, None, timedelta(seconds=5), None),  # the log may not have it yet
+        (GIVEN, None, timedelta(days=-1), PredictionUnknown),
+        (UNDATED, None, timedelta(0), PredictionUnknown),
+    ],
+)
+def test_a_prediction_is_known_of_the_same_model_and_young_enough(
+    id_: str,
+    found: dict[str, Any] | None,
+    age: timedelta,
+    error: type[InvalidInput] | None,
+) -> None:
+    known = None if found is None else prediction(1, id=id_, at=AT, **found)
+    outcome = nullcontext() if error is None else pytest.raises(error, match="prediction_id is")
+    with outcome:
+        check_prediction(record(prediction_id=id_), known, WINDOW, received=AT + age)
 
 
 def test_an_unknown_model_is_refused_with_the_names_of_the_known() -> None:

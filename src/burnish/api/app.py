@@ -10,7 +10,19 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from prometheus_client import generate_latest
 
 from burnish import __version__
-from burnish.api import files, jobs, live, models, problems, releases, runs, serving, trail
+from burnish.api import (
+    feedback,
+    files,
+    jobs,
+    live,
+    models,
+    problems,
+    quarantine,
+    releases,
+    runs,
+    serving,
+    trail,
+)
 from burnish.api.auth import OPEN, Asked, guard
 from burnish.api.control import Control
 from burnish.kernel.errors import BurnishError
@@ -46,6 +58,12 @@ ROUTES = (
     serving.put_replica,
     serving.list_replicas,
     files.post_payload,
+    feedback.list_corrections,
+    feedback.get_journey,
+    quarantine.list_quarantine,
+    quarantine.count_quarantine,
+    quarantine.get_quarantined,
+    quarantine.replay_quarantine,
     trail.stream_events,
     trail.list_audit,
 )
@@ -55,7 +73,7 @@ UNLIMITED = (files.get_object, files.put_object)  # an artifact may be larger th
 @get("/v1/openapi.json", opt=OPEN, include_in_schema=False, sync_to_thread=False)
 def openapi(request: Asked) -> dict[str, Any]:
     """Describe this API, in OpenAPI 3.1."""
-    return request.app.openapi_schema.to_schema()
+    return feedback.described(request.app.openapi_schema.to_schema())
 
 
 @get("/healthz", opt=OPEN, include_in_schema=False, sync_to_thread=False)

@@ -1,12 +1,15 @@
 """What the handlers of the control plane are given: one value, wired in `bootstrap`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
 from burnish.datasets.model import Dataset
+from burnish.feedback import journey, replay
+from burnish.feedback.model import ModelFacts
+from burnish.feedback.ports import FeedbackStore, QuarantineStore, QuarantineUnit, RawLog
 from burnish.kernel.audit import Actor, AuditEntry
 from burnish.kernel.auth import Tokens
 from burnish.kernel.clock import Clock
@@ -63,8 +66,26 @@ class DecisionReader(Protocol):
         ...
 
 
+class Front(replay.Front, journey.Finder, Protocol):
+    """The feedback front, from outside."""
+
+
+class Changes(PipelineUnit, QuarantineUnit, Protocol):
+    """Everything that the API changes."""
+
+
 class View(PipelineUnit, MonitorUnit, Protocol):
     """Everything that the API reads."""
+
+    @property
+    def feedback(self) -> FeedbackStore:
+        """The corrections in the raw log."""
+        ...
+
+    @property
+    def quarantine(self) -> QuarantineStore:
+        """What was refused."""
+        ...
 
     @property
     def datasets(self) -> DatasetReader:
@@ -118,9 +139,12 @@ class Triggers(Protocol):
 class Control(Struct, frozen=True, kw_only=True):
     """The control plane's collaborators."""
 
-    units: Callable[[Actor], PipelineUnit]  # a transaction, whose traces name the actor's trace
+    units: Callable[[Actor], Changes]  # a transaction, whose traces name the actor's trace
     views: Callable[[], View]  # the same, for reading
     objects: Objects
+    raw_log: RawLog
+    front: Front
+    models: Callable[[], Mapping[str, ModelFacts]]  # as the feedback front knows them
     signatures: Signatures
     directory: Directory
     triggers: Triggers

@@ -7,6 +7,7 @@ from typing import Final, Self
 from urllib.parse import urlsplit
 
 import msgspec
+import structlog
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
@@ -15,7 +16,8 @@ from burnish.adapters.directory import PublishedDirectory
 from burnish.adapters.durable import DbosMessenger
 from burnish.adapters.files import write_durably
 from burnish.adapters.lock import locked
-from burnish.adapters.objects import LocalObjects
+from burnish.adapters.objects import LocalObjects, SignedObjects
+from burnish.adapters.objects_s3 import Credentials, S3Objects, StoreUnavailable
 from burnish.adapters.secrets import Secrets, ensure_secrets
 from burnish.adapters.sql.engine import make_engine, reach
 from burnish.adapters.sql.migrate import upgrade
@@ -33,6 +35,8 @@ from burnish.settings import Settings
 POLICY_FOLDER: Final = "models"
 IMPORTED: Final = "published/policies.json"  # model -> digest of the policy file imported last
 
+_log = structlog.get_logger("burnish.house")
+
 
 @dataclass(frozen=True, kw_only=True)
 class House:
@@ -41,7 +45,7 @@ class House:
     settings: Settings
     secrets: Secrets
     engine: Engine
-    objects: LocalObjects
+    objects: SignedObjects
     tokens: JwtTokens
     messenger: DbosMessenger
     directory: PublishedDirectory
@@ -58,12 +62,7 @@ class House:
             settings=settings,
             secrets=secrets,
             engine=engine,
-            objects=LocalObjects(
-                _folder(settings.objects.url),
-                base_url=settings.control.url,
-                secret=secrets.key,
-                clock=utc_now,
-            ),
+            objects=_objects(settings, secrets),
             tokens=JwtTokens({KEY_ID: secrets.key}),
             messenger=DbosMessenger(engine),
             directory=PublishedDirectory(
@@ -104,6 +103,8 @@ class House:
                         labels=model.policy.labels,
                         kind=model.policy.kind,
                         payload_allow=model.policy.payload.allow,
+                        window_days=model.policy.feedback.window_days,
+                        require_prediction=model.policy.feedback.require_prediction,
                     )
                     for model in view.models.list()
                 }
@@ -145,8 +146,25 @@ class House:
             write_durably(seen, msgspec.json.encode(imported))
 
 
-def _folder(url: str) -> Path:
-    parts = urlsplit(url)
-    if parts.scheme != "file":
-        raise InvalidInput.of("objects.url", url, "this version keeps objects in file:///a/folder")
-    return Path(parts.path)
+def _objects(settings: Settings, secrets: Secrets) -> SignedObjects:
+    """Return the object store that the URL names. Raises InvalidInput if it refuses us."""
+    objects = settings.objects
+    parts = urlsplit(objects.url)
+    if parts.scheme == "file":
+        return LocalObjects(
+            Path(parts.path), base_url=settings.control.url, secret=secrets.key, clock=utc_now
+        )
+    file = objects.credentials_file
+    bucket = S3Objects(
+        objects.url,
+        endpoint=objects.endpoint,
+        region=objects.region,
+        credentials=Credentials.read(Path(file)) if file else None,
+        allow_http=objects.allow_http,
+        timeout_s=objects.timeout_seconds,
+    )
+    try:
+        bucket.reach()
+    except StoreUnavailable as error:  # an outage: feedback is accepted meanwhile
+        _log.warning("objects.unavailable", error=error.detail)
+    return bucket

@@ -2,14 +2,20 @@
 
 from burnish.adapters.ingest_metrics import IngestMetrics
 from burnish.adapters.ingest_server import FailStop, serve_ingest
+from burnish.adapters.prediction_lookup import PredictionLookup
 from burnish.adapters.raw_log import RawLogReader
 from burnish.adapters.spool.log import Spool, SpoolSettings
 from burnish.adapters.spool.quarantine import QuarantineSpool
 from burnish.adapters.spool.shipper import Shipper, ShipperSettings
+from burnish.adapters.sql.predictions import SqlPredictions
+from burnish.adapters.sql.quarantine import SqlQuarantineIndex
 from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.system import new_trace_id, utc_now
 from burnish.bootstrap.house import House
+from burnish.bootstrap.queues import queue_readers
 from burnish.ingest.app import IngestApp, IngestLimits
+from burnish.ingest.intake import Intake
+from burnish.ingest.records import Records
 from burnish.settings import Settings
 
 
@@ -32,10 +38,16 @@ def run(settings: Settings) -> None:
             high_water=ingest.spool_high_water_bytes,
             low_water=ingest.spool_low_water_bytes,
             queue=ingest.in_flight_bytes,
+            reserve=ingest.reserve_bytes,
         ),
     )
     quarantine = QuarantineSpool(
-        folder / "quarantine", house.objects, meter=metrics, failed=fail_stop
+        folder / "quarantine",
+        house.objects,
+        index=SqlQuarantineIndex(house.engine),
+        reserve=spool.reserve,
+        meter=metrics,
+        failed=fail_stop,
     )
     shipper = Shipper(
         spool,
@@ -44,19 +56,30 @@ def run(settings: Settings) -> None:
         meter=metrics,
         settings=ShipperSettings(seal_bytes=ingest.seal_bytes, seal_seconds=ingest.seal_seconds),
     )
-    app = IngestApp(
+    records = Records(
         log=spool,
         quarantine=quarantine,
+        predictions=PredictionLookup(SqlPredictions(house.engine)),
+        meter=metrics,
+        clock=utc_now,
+        cap=ingest.max_record_bytes,
+    )
+    intake = Intake(records, house.directory, cap=ingest.max_batch_bytes)
+    queues = queue_readers(ingest, intake, spool)
+    app = IngestApp(
+        records=records,
+        log=spool,
         sealer=shipper,
         directory=house.directory,
         meter=metrics,
-        clock=utc_now,
         new_trace_id=new_trace_id,
         limits=IngestLimits(
             record_bytes=ingest.max_record_bytes,
             batch_bytes=ingest.max_batch_bytes,
+            in_flight_bytes=ingest.in_flight_bytes,
             body_deadline_s=ingest.body_seconds,
         ),
+        queues=queues,
     )
 
     # Requests end, then their records are shipped, then what was refused. The rest waits on disk.
@@ -68,7 +91,7 @@ def run(settings: Settings) -> None:
         spool.close()
         house.close()
 
-    metrics.watch(spool.backlog)
+    metrics.watch(spool.backlog, reserve=spool.reserve, shipper=shipper, quarantine=quarantine)
     shipper.start()
     serve_ingest(
         host=ingest.host,
@@ -78,4 +101,5 @@ def run(settings: Settings) -> None:
         fail_stop=fail_stop,
         header_deadline_s=ingest.header_seconds,
         drain_s=drain_s,
+        beside=[queue.run for queue in queues],
     )

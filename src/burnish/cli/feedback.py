@@ -9,11 +9,16 @@ from typing import IO, Annotated, Any, Final
 
 import typer
 
+from burnish.cli import corrections, quarantine
 from burnish.cli.output import Column, table
 from burnish.cli.session import EXIT_REFUSED, Session, connected
 from burnish.client.api import ApiProblem
 
 app = typer.Typer(no_args_is_help=True, help="Corrections.")
+app.add_typer(quarantine.app, name="quarantine")
+app.command("replay")(quarantine.replay)
+app.command("tail")(corrections.tail)
+app.command("journey")(corrections.journey)
 
 _BATCH_LINES: Final = 500
 _BATCH_BYTES: Final = 4 * 1024**2  # far below what ingest takes at once
@@ -53,7 +58,9 @@ def send(  # its parameters are the fields of a record
 ) -> None:
     """Send corrections: a file of them, or one by options. Exit code 1 if any is refused.
 
-    Sending the same record twice does no harm: source and id identify it.
+    Sending the same record twice does no harm: source and id identify it. For example:
+    `burnish feedback send --model laundry --subject task-7 --predicted good --final defect
+    --photo task-7.jpg`, or `burnish feedback send corrections.ndjson`.
     """
     if (file is None) == (model is None):
         raise typer.BadParameter("give a file of records, or --model, --subject and --final")

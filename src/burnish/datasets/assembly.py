@@ -49,7 +49,7 @@ def assemble(
     exam = Exam.of(verdicts, policy.dataset.holdout_source)
     curated = curate(
         verdicts,
-        locate(verdicts, predictions, gone=gone),
+        locate(verdicts, predictions, policy.feedback.window, gone=gone),
         held=ledger.held_subjects,
         exam=exam,
         rank=ledger.rank(exam.subjects),

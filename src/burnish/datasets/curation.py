@@ -6,6 +6,7 @@ Datasets are built by it and triggers count by it, so that the two agree.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import timedelta
 from typing import Final
 
 from msgspec import Struct
@@ -36,6 +37,9 @@ class Exam(Struct, frozen=True, kw_only=True):
         return cls(source=source, subjects=frozenset(spoken))
 
 
+_INVALID: Final = frozenset(
+    {Reason.PREDICTION_UNKNOWN, Reason.PREDICTION_FOREIGN, Reason.PREDICTION_EXPIRED}
+)
 NO_EXAM: Final = Exam(source="", subjects=frozenset())
 
 
@@ -49,17 +53,24 @@ class Curated(Struct, frozen=True, kw_only=True):
 def locate(
     verdicts: Iterable[Verdict],
     predictions: Mapping[str, Prediction],
+    window: timedelta,
     *,
     gone: Collection[str] = frozenset(),
 ) -> dict[Place, str | Reason]:
     """Return the digest of each verdict's input, or why there is none.
 
-    A record's own payload comes before the captured input of the prediction that it names. `gone`
-    are digests whose bytes the object store does not have.
+    A record's own payload comes before the captured input of the prediction that it names; but the
+    prediction must hold either way, since ingest accepts what it cannot check.
+
+    Args:
+        verdicts: of one model.
+        predictions: those that the verdicts name, by id, as far as they are known.
+        window: how long after a prediction a record that judges it may come.
+        gone: digests whose bytes the object store does not have.
     """
     inputs: dict[Place, str | Reason] = {}
     for verdict in verdicts:
-        found = _input_of(verdict, predictions)
+        found = _input_of(verdict, predictions, window)
         inputs[verdict.place] = Reason.PAYLOAD_MISSING if found in gone else found
     return inputs
 
@@ -86,7 +97,7 @@ def curate(
     subjects: defaultdict[str, list[Verdict]] = defaultdict(list)
     for verdict in _one_per_identity(verdicts, left_out):
         found = inputs[verdict.place]
-        if found in {Reason.PREDICTION_UNKNOWN, Reason.PREDICTION_FOREIGN}:
+        if found in _INVALID:
             left_out[verdict.place] = Reason(found)  # no valid record: it overrules nobody
         elif verdict.subject_id in exam.subjects and verdict.source != exam.source:
             left_out[verdict.place] = Reason.HELD_OUT
@@ -111,17 +122,22 @@ def curate(
     return Curated(examples=sorted(kept, key=lambda kept: kept.subject), left_out=left_out)
 
 
-def _input_of(verdict: Verdict, predictions: Mapping[str, Prediction]) -> str | Reason:
+def _input_of(
+    verdict: Verdict, predictions: Mapping[str, Prediction], window: timedelta
+) -> str | Reason:
+    captured = None
+    if verdict.prediction_id is not None:
+        prediction = predictions.get(verdict.prediction_id)
+        if prediction is None:
+            return Reason.PREDICTION_UNKNOWN
+        if prediction.model != verdict.model:
+            return Reason.PREDICTION_FOREIGN
+        if verdict.received_at - prediction.at > window:
+            return Reason.PREDICTION_EXPIRED
+        captured = prediction.payload_sha256
     if verdict.payload is not None:
         return _stored(verdict.payload)
-    if verdict.prediction_id is None:
-        return Reason.PAYLOAD_MISSING
-    prediction = predictions.get(verdict.prediction_id)
-    if prediction is None:
-        return Reason.PREDICTION_UNKNOWN
-    if prediction.model != verdict.model:
-        return Reason.PREDICTION_FOREIGN
-    return prediction.payload_sha256 or Reason.PAYLOAD_MISSING
+    return captured or Reason.PAYLOAD_MISSING
 
 
 def _stored(payload: str) -> str | Reason:

@@ -4,13 +4,17 @@ Below `datasets/<hex of the version's digest>/`:
 
 - `rows.ndjson`: the examples, sorted by subject; the digest vouches for it;
 - `manifest.<hex>.json`: what it was built from and by; the row in the database names its digest;
-- `fates.<hex>.ndjson`: what became of every line of the raw log that was read;
+- `fates.<hex>.ndjson`: what became of every line of the raw log that was read, a block of lines in
+  each; `fates-of.<hex of the manifest>.json` lists the blocks, so that one line's fate is found
+  without the manifest, which names every payload;
 - `ledger.<hex>.json`: who was ever on which side, for the next version.
 
-The last three are named by their own digest too: a build that died before its row appeared leaves
-files that a later build, from other offsets but with equal rows, neither reads nor trips over.
+Manifest, fates and ledger are named by their own digest too: a build that died before its row
+appeared leaves files that a later build, from other offsets but with equal rows, neither reads nor
+trips over.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
@@ -24,6 +28,7 @@ from burnish.kernel.digest import canonical, digest, digest_lines, hexadecimal
 from burnish.kernel.objects import Objects
 
 FORMAT = 1
+BLOCK_LINES = 16_384  # of fates: some 2 MB, read in some 20 ms
 
 T = TypeVar("T")
 
@@ -41,6 +46,14 @@ class File(Struct, frozen=True, kw_only=True):
 
     key: str
     sha256: str
+
+
+class FateBlock(Struct, frozen=True, kw_only=True):
+    """A part of the fates: those from its first place up to the next block's."""
+
+    shard: str
+    offset: int  # of its first line
+    file: File
 
 
 class Corrections(Struct, frozen=True, kw_only=True):
@@ -66,7 +79,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     left_out: dict[str, int]  # reason -> records
     payloads: list[str]  # digests, sorted
     rows: File
-    fates: File
+    fates: list[FateBlock]
     ledger: File
     tools: dict[str, str]  # name -> version
 
@@ -121,6 +134,42 @@ def store_lines(objects: Objects, dataset_digest: str, stem: str, values: Iterab
     file = File(key=_key(dataset_digest, stem, digest(data), "ndjson"), sha256=digest(data))
     objects.put(file.key, data)
     return file
+
+
+def store_fates(objects: Objects, dataset_digest: str, fates: Sequence[Fate]) -> list[FateBlock]:
+    """Put the fates, sorted by place, in blocks below a dataset's folder."""
+    blocks = []
+    for start in range(0, len(fates), BLOCK_LINES):
+        block = fates[start : start + BLOCK_LINES]
+        file = store_lines(objects, dataset_digest, "fates", block)
+        blocks.append(FateBlock(shard=block[0].shard, offset=block[0].offset, file=file))
+    return blocks
+
+
+def store_fate_index(objects: Objects, dataset: Dataset, blocks: Sequence[FateBlock]) -> None:
+    """Put the list of blocks where a reader finds it who has only the dataset's row."""
+    objects.put(fate_index_key(dataset), canonical(blocks))
+
+
+def fate_index_key(dataset: Dataset) -> str:
+    """Return the key of the list of blocks: named by the manifest, which vouches for them."""
+    return _key(dataset.digest, "fates-of", dataset.manifest, "json")
+
+
+def find_fate(objects: Objects, dataset: Dataset, shard: str, offset: int) -> Fate | None:
+    """Return what became of one line of the raw log; None if it is not of this dataset's model.
+
+    It reads two small objects, however many lines there are. Raises DatasetCorrupt.
+    """
+    blocks = msgspec.json.decode(objects.get(fate_index_key(dataset)), type=list[FateBlock])
+    place = shard, offset
+    number = bisect_right(blocks, place, key=lambda block: (block.shard, block.offset)) - 1
+    if number < 0:
+        return None
+    fates = load_lines(objects, blocks[number].file, Fate)
+    index = bisect_left(fates, place, key=lambda fate: (fate.shard, fate.offset))
+    found = fates[index] if index < len(fates) else None
+    return found if found is not None and (found.shard, found.offset) == place else None
 
 
 def store_value(objects: Objects, dataset_digest: str, stem: str, value: Struct) -> File:

@@ -81,6 +81,7 @@ class Reason(StrEnum):
     NEAR_DUPLICATE = "near_duplicate"  # the same content counts already, under another subject
     PREDICTION_UNKNOWN = "prediction_unknown"  # names a prediction that nobody gave
     PREDICTION_FOREIGN = "prediction_foreign"  # names a prediction of another model
+    PREDICTION_EXPIRED = "prediction_expired"  # came later than a prediction may be judged
     PAYLOAD_MISSING = "payload_missing"  # nothing says what was judged, or its bytes are gone
     PAYLOAD_NOT_STORED = "payload_not_stored"  # the input lies elsewhere than in our own store
     UNCERTAIN_IN_HOLDOUT = "uncertain_in_holdout"  # chosen by uncertainty, on a held-out subject

@@ -79,7 +79,8 @@ class DatasetService:
 
     def fates(self, dataset: Dataset) -> Iterator[Fate]:
         """Yield what became of each line of the raw log that the build read, by place."""
-        yield from files.load_lines(self.objects, self.manifest(dataset).fates, Fate)
+        for block in self.manifest(dataset).fates:
+            yield from files.load_lines(self.objects, block.file, Fate)
 
     def effective_since(self, dataset: Dataset, offsets: Offsets) -> int:
         """Count the effective corrections of a version whose verdicts lie beyond the offsets."""
@@ -87,12 +88,12 @@ class DatasetService:
 
     def _assemble(self, policy: ModelPolicy, offsets: Offsets, parent: Dataset | None) -> Assembled:
         verdicts, unreadable = self._read(policy.name, offsets)
-        named = {verdict.prediction_id for verdict in verdicts if verdict.payload is None}
+        named = {verdict.prediction_id for verdict in verdicts}
         with self.units() as unit:
             predictions = unit.predictions.lookup({name for name in named if name is not None})
         inputs = {
             found
-            for found in locate(verdicts, predictions).values()
+            for found in locate(verdicts, predictions, policy.feedback.window).values()
             if not isinstance(found, Reason)
         }
         return assemble(
@@ -154,12 +155,12 @@ class DatasetService:
             left_out=left_out,
             payloads=sorted(row.payload_sha256 for row in built.rows),
             rows=files.store_rows(self.objects, built.digest, built.rows),
-            fates=files.store_lines(self.objects, built.digest, "fates", built.fates),
+            fates=files.store_fates(self.objects, built.digest, built.fates),
             ledger=files.store_value(self.objects, built.digest, "ledger", built.ledger),
             tools=dict(self.tools),
         )
         manifest = files.store_value(self.objects, built.digest, "manifest", contents)
-        return Dataset(
+        dataset = Dataset(
             id=id_,
             model=policy.name,
             number=number,
@@ -173,6 +174,8 @@ class DatasetService:
             manifest=manifest.sha256,
             created_at=self.clock(),
         )
+        files.store_fate_index(self.objects, dataset, contents.fates)
+        return dataset
 
     def _publish(self, dataset: Dataset, actor: Actor) -> Dataset:
         with self.units() as unit:

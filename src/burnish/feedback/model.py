@@ -6,6 +6,11 @@ InvalidInput
 ├── UnknownModel                 unknown_model                no such model is published
 ├── UnknownLabel                 unknown_label                the model has no such label
 ├── PayloadNotAllowed            payload_not_allowed          a URI that no worker may read
+├── UnsupportedMediaType         request.media_type           an event format that we do not read
+├── PredictionRequired           prediction_required          the policy wants a prediction's id
+├── PredictionUnknown            prediction_unknown           nobody gave this prediction
+├── PredictionForeign            prediction_foreign           another model gave it
+├── PredictionExpired            prediction_expired           it is too old to be judged
 └── Unreadable
     └── NotJson                  malformed_feedback_event     the body is not JSON at all
 Conflict
@@ -59,6 +64,36 @@ class PayloadNotAllowed(InvalidInput):
     code = "payload_not_allowed"
 
 
+class UnsupportedMediaType(InvalidInput):
+    """The content type names an event format that we do not read, or not on this path."""
+
+    code = "request.media_type"
+
+
+class PredictionRequired(InvalidInput):
+    """The model's policy takes only judgements of its own predictions; this one names none."""
+
+    code = "prediction_required"
+
+
+class PredictionUnknown(InvalidInput):
+    """The record names a prediction that nobody gave."""
+
+    code = "prediction_unknown"
+
+
+class PredictionForeign(InvalidInput):
+    """The record names a prediction of another model."""
+
+    code = "prediction_foreign"
+
+
+class PredictionExpired(InvalidInput):
+    """The record names a prediction that is older than the model's feedback window."""
+
+    code = "prediction_expired"
+
+
 class FeedbackConflict(Conflict):
     """A record with this source and id is already kept, and its body is another."""
 
@@ -78,6 +113,11 @@ class Selection(StrEnum):
     RANDOM = "random"  # a random share of predictions, offered for confirmation
 
 
+Label = str
+Ranking = tuple[str, ...]  # document ids, best first, as a search answered
+Grades = dict[str, float]  # document id -> relevance, 0 for none
+
+
 class FeedbackRecord(Struct, frozen=True, kw_only=True):
     """One accepted record, immutable; `source` and `id` together identify it."""
 
@@ -85,11 +125,11 @@ class FeedbackRecord(Struct, frozen=True, kw_only=True):
     id: str
     model: str
     subject_id: str
-    final: str
+    final: Label | Grades
     corrected: bool
     occurred_at: datetime
     schema_version: int
-    predicted: str | None = None  # None: nothing had predicted yet, as for a first model's labels
+    predicted: Label | Ranking | None = None  # None: nothing had, as for a first model's labels
     prediction_id: str | None = None
     selection: Selection | None = None
     payload: str | None = None  # URI; None when `prediction_id` names a captured input
@@ -157,6 +197,7 @@ class Rejection(Struct, frozen=True, kw_only=True, omit_defaults=True):
     body: str | None = None  # None if it is not UTF-8: then `body_b64`
     body_b64: bytes | None = None
     ce: dict[str, str] = field(default_factory=dict)
+    content_encoding: str = ""  # of a body that could not be expanded
 
 
 class ModelFacts(Struct, frozen=True, kw_only=True):
@@ -165,6 +206,8 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
     labels: tuple[str, ...]
     kind: str
     payload_allow: tuple[str, ...] = ()
+    window_days: int = 30  # in which a prediction may be judged
+    require_prediction: bool = False
 
 
 class Key(Struct, frozen=True, kw_only=True):

@@ -6,10 +6,11 @@ Pure functions on bytes and headers. A record comes in one of three wrappings:
     plain        the record's fields with `id` and `source` beside them
 """
 
+import base64
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -19,9 +20,11 @@ from burnish.feedback.model import (
     NotJson,
     RawRecord,
     Selection,
+    UnsupportedMediaType,
     UnsupportedSchemaVersion,
 )
-from burnish.feedback.schema import DEFAULT_VERSION, NUL, malformed, schema
+from burnish.feedback.ranking import agrees
+from burnish.feedback.schema import DEFAULT_VERSION, NUL, is_date_time, malformed, schema, shown
 from burnish.kernel.clock import parse_time
 
 PLAIN: Final = "application/json"
@@ -32,20 +35,30 @@ EVENT_TYPE: Final = "burnish.feedback.v1"
 _OUR_TYPE: Final = re.compile(r"burnish\.feedback\.v\d+", re.ASCII)
 _MAX_IDENTITY: Final = 255  # characters of a source and of an id, as the tables hold them
 _CE_PREFIX: Final = "ce-"
+_EVENT_FORMATS: Final = "application/cloudevents"
+_JSON: Final = re.compile(r"[^/]+/([^/]+\+)?json", re.ASCII)
+_ESCAPED: Final = re.compile(r"\\(.)")
+TRACE: Final = "traceparent"
 
 
 def attributes(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Return the CloudEvents attributes among HTTP headers, `traceparent` with them.
 
-    >>> attributes([(b"ce-id", b"caf%C3%A9"), (b"host", b"here")])
-    {'id': 'café'}
+    Values are unquoted and percent-decoded as the HTTP binding of CloudEvents 1.0 says (3.1.3.2).
+    Raises MalformedFeedback if one comes twice, or is not UTF-8 once it is decoded.
+
+    >>> attributes([(b"ce-id", b"caf%C3%A9"), (b"ce-source", b'"the app"'), (b"host", b"here")])
+    {'id': 'café', 'source': 'the app'}
     """
-    found = {}
+    found: dict[str, str] = {}
     for raw, value in headers:
         name = raw.decode("latin-1").lower()
         if name.startswith(_CE_PREFIX):
-            found[name.removeprefix(_CE_PREFIX)] = unquote(value.decode("latin-1"))
-        elif name == "traceparent":
+            attribute = name.removeprefix(_CE_PREFIX)
+            if attribute in found:
+                raise malformed(name, value.decode("latin-1"), "send it once")
+            found[attribute] = _header_text(name, value)
+        elif name == TRACE:
             found.setdefault(name, value.decode("latin-1"))
     return found
 
@@ -59,17 +72,23 @@ def parse(body: bytes, content_type: str, ce: Mapping[str, str]) -> FeedbackReco
         ce: CloudEvents attributes that came as headers; empty if none.
 
     Raises:
+        UnsupportedMediaType: an event format that is not JSON, or a batch.
         NotJson: the body is not JSON in UTF-8.
         MalformedFeedback: envelope or record break their schema, or `corrected` is untrue.
         UnsupportedSchemaVersion: a schema version, or event type, that we do not have.
     """
+    format_ = media_type(content_type)
+    if format_.startswith(_EVENT_FORMATS) and format_ != STRUCTURED:
+        raise UnsupportedMediaType.of(
+            "content-type",
+            shown(format_),
+            f"send {STRUCTURED}, or {PLAIN}; a batch goes to /v1/feedback/batch",
+        )
     decoded = _decode(body)
-    if media_type(content_type) == STRUCTURED:
+    if format_ == STRUCTURED:
         source, id_ = _envelope(decoded)
-        data = decoded.get("data")
-        if not isinstance(data, dict):
-            raise malformed("data", data, "give the record as a JSON object")
-    elif "specversion" in ce:
+        data = _data(decoded)
+    elif ce.keys() - {TRACE}:
         source, id_ = _envelope(ce)
         data = decoded
     else:
@@ -110,6 +129,38 @@ def _decode(body: bytes) -> dict[str, Any]:
     return value
 
 
+def _header_text(name: str, value: bytes) -> str:
+    text = value.strip()
+    if len(text) > 1 and text[:1] == text[-1:] == b'"':
+        text = _ESCAPED.sub(r"\1", text[1:-1].decode("latin-1")).encode("latin-1")
+    try:
+        return unquote_to_bytes(text).decode()
+    except UnicodeDecodeError as error:
+        fix = "send UTF-8, percent-encoded"
+        raise malformed(name, value.decode("latin-1"), fix) from error
+
+
+def _data(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record in an event in JSON format (CloudEvents 1.0, JSON format, 3.1)."""
+    content = event.get("datacontenttype")
+    if content is not None and not (
+        isinstance(content, str) and _JSON.fullmatch(media_type(content))
+    ):
+        raise malformed("datacontenttype", content, f"send {PLAIN}")
+    data, encoded = event.get("data"), event.get("data_base64")
+    if encoded is None:
+        if not isinstance(data, dict):
+            raise malformed("data", data, "give the record as a JSON object")
+        return data
+    if data is not None:
+        raise malformed("data_base64", encoded, "give either data or data_base64")
+    try:
+        body = base64.b64decode(encoded, validate=True)
+    except (TypeError, ValueError) as error:
+        raise malformed("data_base64", encoded, "give the record's JSON in base64") from error
+    return _decode(body)
+
+
 def _envelope(event: Mapping[str, Any]) -> tuple[str, str]:
     if event.get("specversion") != "1.0":
         raise malformed("specversion", event.get("specversion"), "send CloudEvents 1.0")
@@ -118,6 +169,9 @@ def _envelope(event: Mapping[str, Any]) -> tuple[str, str]:
         if isinstance(type_, str) and _OUR_TYPE.fullmatch(type_):
             raise UnsupportedSchemaVersion.of("type", type_, f"send {EVENT_TYPE}")
         raise malformed("type", type_, f"send {EVENT_TYPE}")
+    time = event.get("time")
+    if time is not None and not (isinstance(time, str) and is_date_time(time)):
+        raise malformed("time", time, "give an RFC 3339 time, or leave it out")
     return _identity("source", event), _identity("id", event)
 
 
@@ -135,12 +189,18 @@ def _record(source: str, id_: str, data: dict[str, Any]) -> FeedbackRecord:
     version = data.get("schema_version", DEFAULT_VERSION)
     schema(version).check(data)
     predicted, final = data.get("predicted"), data["final"]
-    if data["corrected"] != (predicted != final):
-        raise malformed(
-            "corrected",
-            data["corrected"],
-            f"predicted {predicted!r} and final {final!r} make it {predicted != final}",
-        )
+    if predicted is not None and isinstance(predicted, list) != isinstance(final, dict):
+        fix = "a label goes with a label, grades of documents with the ids as they were ranked"
+        raise malformed("predicted", predicted, fix)
+    if isinstance(final, dict):
+        final = {document: float(grade) for document, grade in final.items()}
+        differs = predicted is None or not agrees(predicted, final)
+        why = "predicted and the grades of final make it"
+    else:
+        differs = predicted != final
+        why = f"predicted {predicted!r} and final {final!r} make it"
+    if data["corrected"] != differs:
+        raise malformed("corrected", data["corrected"], f"{why} {differs}")
     if data.get("payload") is None and data.get("prediction_id") is None:
         raise malformed("payload", None, "name the input by its URI, or give a prediction_id")
     selection = data.get("selection")
@@ -153,7 +213,7 @@ def _record(source: str, id_: str, data: dict[str, Any]) -> FeedbackRecord:
         corrected=data["corrected"],
         occurred_at=parse_time(data["occurred_at"].upper()),
         schema_version=version,
-        predicted=predicted,
+        predicted=tuple(predicted) if isinstance(predicted, list) else predicted,
         prediction_id=data.get("prediction_id"),
         selection=Selection(selection) if selection else None,
         payload=data.get("payload"),

@@ -1,6 +1,7 @@
 """What the feedback room needs from the world."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from burnish.feedback.model import (
@@ -12,12 +13,15 @@ from burnish.feedback.model import (
     Receipt,
     Rejection,
 )
+from burnish.feedback.prediction import Prediction
+from burnish.feedback.quarantine import Count, Entry, EntryState, Selection
 from burnish.feedback.verdict import Offsets, Verdict
 from burnish.kernel.errors import BurnishError
 from burnish.kernel.unit import Unit
 
 Receipts = Sequence[Receipt] | BurnishError
 Kept = BurnishError | None
+Found = Mapping[str, Prediction] | None  # by id, those that are known; None: nobody can tell
 Parse = Callable[[RawRecord], FeedbackRecord]  # raises InvalidInput if the line breaks its schema
 
 
@@ -27,6 +31,15 @@ class FeedbackLog(Protocol):
     @property
     def shard(self) -> str:
         """The shard's name."""
+        ...
+
+    def find(
+        self, source: str, id_: str, done: Callable[[int | BurnishError | None], None]
+    ) -> None:
+        """Call `done` from another thread with the offset of an accepted record, None if none.
+
+        `done` gets the error if the log fails meanwhile. Raises Unavailable as `append` does.
+        """
         ...
 
     def append(self, records: Sequence[Incoming], done: Callable[[Receipts], None]) -> None:
@@ -54,6 +67,61 @@ class Quarantine(Protocol):
 
         `done` gets the error if they are not. Raises Backpressure, Unavailable as `append` does.
         """
+        ...
+
+
+class QuarantineIndex(Protocol):
+    """The list of what is in quarantine, in the metadata database."""
+
+    def note(self, entries: Sequence[Entry]) -> None:
+        """Add rows; those that are there already stay as they are."""
+        ...
+
+
+class PredictionLog(Protocol):
+    """The predictions that were given, as far as they can be asked for in a moment."""
+
+    def look_up(self, ids: Collection[str], done: Callable[[Found], None]) -> None:
+        """Look for predictions; call `done` once, from any thread, also at once.
+
+        `done` gets None if the log is out of reach. It may come late: who asks has a deadline.
+        """
+        ...
+
+
+class Intake(Protocol):
+    """Where a queue hands its messages to: the judgement, log and quarantine of the HTTP front."""
+
+    async def take(self, body: bytes, content_type: str, ce: Mapping[str, str]) -> None:
+        """Make every record of a message durable: in the log, or in quarantine with its reason.
+
+        Args:
+            body: verbatim.
+            content_type: as sent; it says whether there is one record in the message or several.
+            ce: CloudEvents attributes that came as headers; empty if none.
+
+        Raises:
+            Unavailable: some of it may not be kept. Offer it again: what was kept is recognised.
+        """
+        ...
+
+    async def put_aside(
+        self, body: bytes, content_type: str, ce: Mapping[str, str], *, why: str
+    ) -> None:
+        """Keep a message in quarantine, unread. Raises Unavailable as `take` does."""
+        ...
+
+
+class QueueReader(Protocol):
+    """A way in beside HTTP, which may be out of order while the front goes on."""
+
+    @property
+    def name(self) -> str:
+        """What people call it: the name of its technology."""
+        ...
+
+    def trouble(self) -> str | None:
+        """Say why nothing comes from it, and what to do; None if all is well."""
         ...
 
 
@@ -124,12 +192,16 @@ class Meter(Protocol):
         """Note one group commit: how long its sync took, and for how many records."""
         ...
 
-    def uploaded(self, seconds: float) -> None:
-        """Note one object stored and listed."""
+    def sealed(self, seconds: float, records: int) -> None:
+        """Note one range of records written as the object that it will be."""
         ...
 
-    def upload_failed(self) -> None:
-        """Count one failed attempt to store or list an object."""
+    def uploaded(self, what: str, seconds: float) -> None:
+        """Note one object stored: of the `raw_log` or of the `quarantine`."""
+        ...
+
+    def upload_failed(self, what: str) -> None:
+        """Count one failed attempt to store or list an object; it is retried."""
         ...
 
     def render(self) -> bytes:
@@ -155,6 +227,18 @@ class FeedbackStore(Protocol):
         """
         ...
 
+    def find(self, source: str, id_: str) -> Verdict | None:
+        """Return what the record of this identity says, if there is one."""
+        ...
+
+    def newest(self, *, model: str | None, limit: int) -> list[Verdict]:
+        """Return the verdicts received last, oldest first."""
+        ...
+
+    def after(self, offsets: Offsets, *, model: str | None, limit: int) -> list[Verdict]:
+        """Return verdicts at or beyond the offsets, per shard ascending; unnamed shards whole."""
+        ...
+
     def on_touched_subjects(self, model: str, since: Offsets) -> list[Verdict]:
         """Return all verdicts on those subjects that have at least one beyond `since`."""
         ...
@@ -166,4 +250,42 @@ class FeedbackUnit(Unit, Protocol):
     @property
     def feedback(self) -> FeedbackStore:
         """The projection, inside this transaction."""
+        ...
+
+
+class QuarantineStore(Protocol):
+    """The index of the quarantine."""
+
+    def page(
+        self, selection: Selection, *, after: str | None, limit: int, ascending: bool
+    ) -> list[Entry]:
+        """Return entries by time of receipt, beyond the one that `after` names."""
+        ...
+
+    def get(self, id_: str) -> Entry:
+        """Return one entry. Raises QuarantineEntryNotFound."""
+        ...
+
+    def counts(self, selection: Selection) -> list[Count]:
+        """Count the selected entries by code, model and state; the most numerous first."""
+        ...
+
+    def remaining(self, selection: Selection, *, after: str | None) -> int:
+        """Count the open entries of a selection that were received beyond the named one."""
+        ...
+
+    def settle(self, id_: str, state: EntryState, code: str, detail: str, *, at: datetime) -> None:
+        """Note a replay of an open entry; one that is open no more is left as it is.
+
+        One that stays open takes the new code and detail.
+        """
+        ...
+
+
+class QuarantineUnit(Unit, Protocol):
+    """One transaction over the quarantine's index."""
+
+    @property
+    def quarantine(self) -> QuarantineStore:
+        """The index, inside this transaction."""
         ...

@@ -2,8 +2,10 @@
 
 The files are JSON Schema (draft 2020-12) in this subset: a flat object with `required`,
 `additionalProperties: false` and `properties`, each with `type`, `enum`, `minLength`, `maxLength`,
-`minimum`, `pattern`, `format: date-time`. A property's `description` is the fix that an error
-tells. A file that uses anything else does not load: nothing in it is silently ignored.
+`minimum`, `maximum`, `pattern`, `format: date-time`, and for lists and maps of such values `items`,
+`uniqueItems`, `additionalProperties`, `propertyNames` and how many there may be. As JSON Schema
+says, a keyword judges only values of its own type. A property's `description` is the fix that an
+error tells. A file that uses anything else does not load: nothing in it is silently ignored.
 """
 
 import re
@@ -15,6 +17,7 @@ import msgspec
 
 from burnish.feedback.model import MalformedFeedback, UnsupportedSchemaVersion
 from burnish.kernel.clock import parse_time
+from burnish.kernel.digest import canonical
 
 DEFAULT_VERSION: Final = 1  # of a record that does not say
 
@@ -22,15 +25,20 @@ DEFAULT_VERSION: Final = 1  # of a record that does not say
 _DATE_TIME: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
-_TYPES: Final[Mapping[str, type]] = {
-    "string": str,
-    "integer": int,
-    "number": float,
-    "boolean": bool,
-    "null": type(None),
-    "object": dict,
-    "array": list,
+_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "null": (type(None),),
+    "object": (dict,),
+    "array": (list,),
 }
+_NUMBER: Final = frozenset(_TYPES["number"])
+_STRING: Final = frozenset(_TYPES["string"])
+_ARRAY: Final = frozenset(_TYPES["array"])
+_OBJECT: Final = frozenset(_TYPES["object"])
+_ANY: Final = frozenset(one for types in _TYPES.values() for one in types)
 NUL: Final = "\0"  # no text may hold it: PostgreSQL stores none
 _SCHEMA_KEYS: Final = frozenset(
     ("$schema", "title", "description", "type", "additionalProperties", "required", "properties")
@@ -40,25 +48,45 @@ _SHOWN_CHARACTERS: Final = 80  # of a value, in an error
 Check = Callable[[Any], bool]
 
 
+class Shape:
+    """What one value may be."""
+
+    def __init__(self, raw: Mapping[str, Any]) -> None:
+        rules = dict(raw)
+        types = rules.pop("type")
+        self._types = frozenset(
+            one for name in ([types] if isinstance(types, str) else types) for one in _TYPES[name]
+        )
+        if not rules.keys() <= _KEYWORDS.keys():
+            strange = sorted(rules.keys() - _KEYWORDS.keys())
+            raise ValueError(f"{strange}: outside the subset that this validator reads")
+        self._checks = tuple(
+            (judged, make(rules[keyword]))
+            for keyword, (judged, make) in _KEYWORDS.items()
+            if keyword in rules
+        )
+
+    def fits(self, value: object) -> bool:
+        """Tell whether a value is one."""
+        kind = type(value)
+        if kind not in self._types or (kind is str and NUL in str(value)):
+            return False
+        return value is None or all(
+            check(value) for judged, check in self._checks if kind in judged
+        )
+
+
 class Field:
     """One property of a schema, ready to judge values."""
 
-    def __init__(self, name: str, raw: dict[str, Any]) -> None:
-        rules = dict(raw)
+    def __init__(self, name: str, raw: Mapping[str, Any]) -> None:
         self.name = name
-        self.fix: str = rules.pop("description")
-        types = rules.pop("type")
-        self._types = frozenset(
-            _TYPES[one] for one in ([types] if isinstance(types, str) else types)
-        )
-        self._checks = tuple(_check(keyword, wanted) for keyword, wanted in rules.items())
+        self.fix: str = raw["description"]
+        self._shape = Shape({key: rule for key, rule in raw.items() if key != "description"})
 
     def check(self, value: object) -> None:
         """Raise MalformedFeedback unless the value fits."""
-        fits = type(value) in self._types and (
-            value is None or all(check(value) for check in self._checks)
-        )
-        if not fits or (isinstance(value, str) and NUL in value):
+        if not self._shape.fits(value):
             raise malformed(self.name, value, self.fix)
 
 
@@ -119,28 +147,8 @@ def schema(version: object) -> Schema:
     return SCHEMAS[version]
 
 
-def _check(keyword: str, wanted: Any) -> Check:
-    match keyword:
-        case "enum":
-            return lambda value: any(type(value) is type(one) and value == one for one in wanted)
-        case "minLength":
-            return lambda value: len(value) >= wanted
-        case "maxLength":
-            return lambda value: len(value) <= wanted
-        case "minimum":
-            return lambda value: bool(value >= wanted)
-        case "pattern":
-            matches = re.compile(wanted).search
-            return lambda value: matches(value) is not None
-        case "format" if wanted == "date-time":
-            return _is_date_time
-        case _:
-            raise ValueError(
-                f"{keyword}: {wanted!r} is outside the subset that this validator reads"
-            )
-
-
-def _is_date_time(value: str) -> bool:
+def is_date_time(value: str) -> bool:
+    """Tell whether a text is an RFC 3339 time that there is."""
     if _DATE_TIME.fullmatch(value) is None:
         return False
     try:
@@ -150,11 +158,73 @@ def _is_date_time(value: str) -> bool:
     return True
 
 
-def _load() -> Iterator[tuple[int, Schema]]:
+def _enum(wanted: Any) -> Check:
+    return lambda value: any(type(value) is type(one) and value == one for one in wanted)
+
+
+def _at_least(wanted: Any) -> Check:
+    return lambda value: len(value) >= wanted
+
+
+def _at_most(wanted: Any) -> Check:
+    return lambda value: len(value) <= wanted
+
+
+def _pattern(wanted: Any) -> Check:
+    matches = re.compile(wanted).search
+    return lambda value: matches(value) is not None
+
+
+def _format(wanted: Any) -> Check:
+    if wanted != "date-time":
+        raise ValueError(f"format: {wanted!r} is outside the subset that this validator reads")
+    return is_date_time
+
+
+def _items(wanted: Any) -> Check:
+    shape = Shape(wanted)
+    return lambda value: all(shape.fits(one) for one in value)
+
+
+def _values(wanted: Any) -> Check:
+    shape = Shape(wanted)
+    return lambda value: all(shape.fits(one) for one in value.values())
+
+
+def _names(wanted: Any) -> Check:
+    return _items({"type": "string", **wanted})
+
+
+def _unique(wanted: Any) -> Check:
+    return lambda value: not wanted or len(set(map(canonical, value))) == len(value)
+
+
+# Keyword -> the types of value that it judges, and what makes a check of what it wants.
+_KEYWORDS: Final[Mapping[str, tuple[frozenset[type], Callable[[Any], Check]]]] = {
+    "enum": (_ANY, _enum),
+    "minimum": (_NUMBER, lambda wanted: lambda value: bool(value >= wanted)),
+    "maximum": (_NUMBER, lambda wanted: lambda value: bool(value <= wanted)),
+    "minLength": (_STRING, _at_least),
+    "maxLength": (_STRING, _at_most),
+    "pattern": (_STRING, _pattern),
+    "format": (_STRING, _format),
+    "minItems": (_ARRAY, _at_least),
+    "maxItems": (_ARRAY, _at_most),
+    "uniqueItems": (_ARRAY, _unique),
+    "items": (_ARRAY, _items),
+    "minProperties": (_OBJECT, _at_least),
+    "maxProperties": (_OBJECT, _at_most),
+    "propertyNames": (_OBJECT, _names),
+    "additionalProperties": (_OBJECT, _values),
+}
+
+
+def _load() -> Iterator[tuple[int, dict[str, Any]]]:
     for file in files("burnish.feedback").joinpath("schemas").iterdir():
         name = re.fullmatch(r"v(\d+)\.json", file.name)
         if name is not None:
-            yield int(name[1]), Schema(msgspec.json.decode(file.read_bytes()))
+            yield int(name[1]), msgspec.json.decode(file.read_bytes())
 
 
-SCHEMAS: Final[Mapping[int, Schema]] = dict(_load())
+FILES: Final[Mapping[int, dict[str, Any]]] = dict(sorted(_load()))  # as they are, to be published
+SCHEMAS: Final[Mapping[int, Schema]] = {version: Schema(raw) for version, raw in FILES.items()}

@@ -1,14 +1,18 @@
 """Verdicts: what the projection keeps of an accepted record, and its place in the raw log."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
-from burnish.feedback.model import FeedbackRecord, RawRecord, Selection
+from burnish.feedback.model import FeedbackRecord, Grades, Label, Ranking, RawRecord, Selection
+from burnish.kernel.digest import canonical, digest
 
 Offsets = dict[str, int]  # shard -> first offset that is not meant
 Place = tuple[str, int]  # shard and offset: names one line of the raw log
+
+
+_MAX_TEXT: Final = 255  # characters of a label, as the tables hold it
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -80,13 +84,21 @@ def verdict_of(shard: str, raw: RawRecord, record: FeedbackRecord) -> Verdict:
         offset=raw.offset,
         model=record.model,
         subject_id=record.subject_id,
-        final=record.final,
+        final=_text(record.final),
         corrected=record.corrected,
         occurred_at=record.occurred_at,
         received_at=raw.received_at,
-        predicted=record.predicted,
+        predicted=None if record.predicted is None else _text(record.predicted),
         prediction_id=record.prediction_id,
         selection=record.selection,
         payload=record.payload,
         actor=record.actor,
     )
+
+
+def _text(said: Label | Ranking | Grades) -> str:
+    """Return a label as it is; of grades and rankings a text that is equal where they are."""
+    if isinstance(said, str):
+        return said
+    plain = canonical(said)
+    return plain.decode() if len(plain) <= _MAX_TEXT else digest(plain)

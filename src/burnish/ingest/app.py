@@ -2,29 +2,44 @@
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
 from msgspec import Struct
 
-from burnish.feedback.model import Published
+from burnish.feedback.journey import FeedbackUnknown
+from burnish.feedback.model import MalformedFeedback, Published
 from burnish.feedback.parse import PLAIN, attributes
-from burnish.feedback.ports import Directory, FeedbackLog, Meter, Quarantine, Sealer
+from burnish.feedback.ports import (
+    Directory,
+    FeedbackLog,
+    Meter,
+    QueueReader,
+    Sealer,
+)
+from burnish.ingest import openapi
+from burnish.ingest.answers import Health, Place, Sealed
 from burnish.ingest.completions import Completions
+from burnish.ingest.encodings import UnknownEncoding, expander
 from burnish.ingest.http import (
     Answer,
     Gone,
+    Hold,
+    InFlight,
     Receive,
     Request,
     Scope,
     Send,
+    TooSlow,
+    WrongMethod,
+    expanded,
     json_answer,
     problem_answer,
     respond,
 )
-from burnish.ingest.records import Message, Records
-from burnish.kernel.clock import Clock
+from burnish.ingest.messages import Message
+from burnish.ingest.records import Records
 from burnish.kernel.errors import (
     BurnishError,
     Forbidden,
@@ -32,6 +47,7 @@ from burnish.kernel.errors import (
     NotFound,
     Unauthenticated,
     Unavailable,
+    Unreadable,
 )
 from burnish.kernel.trace import parse_traceparent
 
@@ -39,16 +55,11 @@ _log = structlog.get_logger("burnish.ingest")
 
 ROLES: Final = frozenset({"admin", "reviewer"})  # who may judge
 _BEARER: Final = "bearer "
-_METRICS: Final = "text/plain; version=1.0.0; charset=utf-8"
 _MAX_CONTENT_TYPE: Final = 255
+_SHOWN: Final = 80  # characters of a path or method, in an error
+_GET: Final = "GET"
 
 Handler = Callable[[Request], Awaitable[Answer]]
-
-
-class WrongMethod(InvalidInput):
-    """The path exists, but not for this method."""
-
-    code = "request.method"
 
 
 class IngestLimits(Struct, frozen=True, kw_only=True):
@@ -56,6 +67,7 @@ class IngestLimits(Struct, frozen=True, kw_only=True):
 
     record_bytes: int = 1 << 20
     batch_bytes: int = 16 << 20
+    in_flight_bytes: int = 64 << 20  # of bodies in memory at once
     body_deadline_s: float = 30.0  # for all of a body to arrive
     seal_deadline_s: float = 30.0  # for a seal to be persisted
 
@@ -64,46 +76,45 @@ class IngestApp:
     """The ASGI application.
 
     Args:
-        log: keeps accepted records.
-        quarantine: keeps the others.
+        records: judges and keeps what is sent.
+        log: where it keeps what is accepted.
         sealer: persists on request.
         directory: models and keys.
-        meter: counts, and renders `/metrics`.
-        clock: gives the time of a rejection.
+        meter: renders `/metrics`.
         new_trace_id: makes one for a request that has none.
         limits: of requests.
+        queues: the other ways in; one that is out of order degrades this one, no more.
     """
 
     def __init__(
         self,
         *,
+        records: Records,
         log: FeedbackLog,
-        quarantine: Quarantine,
         sealer: Sealer,
         directory: Directory,
         meter: Meter,
-        clock: Clock,
         new_trace_id: Callable[[], str],
         limits: IngestLimits | None = None,
+        queues: Sequence[QueueReader] = (),
     ) -> None:
         self._limits = limits or IngestLimits()
-        self._log, self._sealer, self._directory, self._meter = log, sealer, directory, meter
-        self._new_trace_id = new_trace_id
-        self._records = Records(
-            log=log,
-            quarantine=quarantine,
-            meter=meter,
-            clock=clock,
-            cap=self._limits.record_bytes,
-        )
+        self._records, self._log, self._sealer = records, log, sealer
+        self._directory, self._meter = directory, meter
+        self._new_trace_id, self._queues = new_trace_id, queues
+        self._in_flight = InFlight(self._limits.in_flight_bytes)
         self._sealed: Completions[int] = Completions()
+        self._found: Completions[int | BurnishError | None] = Completions()
+        self._openapi = openapi.document()
         self._routes: Mapping[str, tuple[str, Handler]] = {
             "/v1/feedback": ("POST", self._one),
             "/v1/feedback/batch": ("POST", self._batch),
+            "/v1/feedback/place": ("GET", self._place),
             "/v1/seal": ("POST", self._seal),
             "/healthz": ("GET", self._healthz),
             "/readyz": ("GET", self._readyz),
             "/metrics": ("GET", self._metrics),
+            "/openapi.json": ("GET", self._document),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,32 +124,57 @@ class IngestApp:
         request = Request(scope, receive)
         trace_id = self._trace_id(request)
         try:
-            answer = await self._handler(request)(request)
+            answer = await self._answer(request)
         except Gone:
             return
         except BurnishError as error:
             _log.info("request.refused", trace_id=trace_id, path=request.path, code=error.code)
             answer = problem_answer(error, trace_id)
+            if not isinstance(error, TooSlow):
+                await request.discard()
         except Exception:  # noqa: BLE001 - one request's mistake is answered, and logged, as such
             _log.exception("request.failed", trace_id=trace_id, path=request.path)
             answer = problem_answer(BurnishError("Our mistake; it is in the log."), trace_id)
         await respond(send, answer)
 
-    def _handler(self, request: Request) -> Handler:
+    async def _answer(self, request: Request) -> Answer:
         method, handler = self._routes.get(request.path, (None, None))
-        if handler is None:
-            raise NotFound.of("path", request.path)
-        if request.method != method:
-            raise WrongMethod.of("method", request.method, f"use {method}")
-        return handler
+        if method is None or handler is None:
+            raise NotFound.of("path", request.path[:_SHOWN])
+        allow = f"{method}, HEAD, OPTIONS" if method == _GET else f"{method}, OPTIONS"
+        if request.method == "OPTIONS":
+            return Answer(204, b"", headers=[("allow", allow)])
+        if request.method != method and (request.method, method) != ("HEAD", _GET):
+            raise WrongMethod(
+                f"{request.method[:_SHOWN]} is no method of {request.path}: use {allow}.",
+                allow=allow,
+            )
+        return await handler(request)
 
     async def _one(self, request: Request) -> Answer:
-        message, published = await self._message(request, self._limits.record_bytes)
-        return json_answer(*await self._records.one(message, published))
+        with self._in_flight.hold() as hold:
+            message, published = await self._message(request, hold, self._limits.record_bytes)
+            return json_answer(*await self._records.one(message, published))
 
     async def _batch(self, request: Request) -> Answer:
-        message, published = await self._message(request, self._limits.batch_bytes)
-        return json_answer(200, {"results": await self._records.batch(message, published)})
+        with self._in_flight.hold() as hold:
+            message, published = await self._message(request, hold, self._limits.batch_bytes)
+            return json_answer(200, await self._records.batch(message, published))
+
+    async def _place(self, request: Request) -> Answer:
+        """Say where an accepted record stands: also one that is in the spool alone."""
+        self._authorised(request)
+        source, id_ = request.parameter("source"), request.parameter("id")
+        if source is None or id_ is None:
+            raise InvalidInput("source and id are missing: name the record in the query.")
+        future, done = self._found.expect()
+        self._log.find(source, id_, done)
+        offset = await future
+        if isinstance(offset, BurnishError):
+            raise offset
+        if offset is None:
+            raise FeedbackUnknown(f"This shard holds no record {id_!r} of source {source!r}.")
+        return json_answer(200, Place(self._log.shard, offset))
 
     async def _seal(self, request: Request) -> Answer:
         self._authorised(request)
@@ -153,10 +189,10 @@ class IngestApp:
                 "does not answer. Nothing is lost; try again.",
                 retry_after=1,
             ) from None
-        return json_answer(200, {"shard": self._log.shard, "persisted_offset": persisted})
+        return json_answer(200, Sealed(self._log.shard, persisted))
 
     async def _healthz(self, _request: Request) -> Answer:
-        return json_answer(200, {"status": "ok"})
+        return json_answer(200, Health("ok"))
 
     async def _readyz(self, _request: Request) -> Answer:
         reasons = []
@@ -168,25 +204,51 @@ class IngestApp:
         except Unavailable as error:
             reasons.append(f"directory: {error.detail}")
         if reasons:
-            return json_answer(503, {"status": "unavailable", "reasons": reasons})
-        return json_answer(200, {"status": "ok"})
+            return json_answer(503, Health("unavailable", reasons))
+        troubles = [(queue.name, queue.trouble()) for queue in self._queues]
+        degraded = [f"{name}: {trouble}" for name, trouble in troubles if trouble is not None]
+        if degraded:
+            return json_answer(200, Health("degraded", degraded))
+        return json_answer(200, Health("ok"))
 
     async def _metrics(self, _request: Request) -> Answer:
-        return Answer(200, self._meter.render(), _METRICS)
+        return Answer(200, self._meter.render(), openapi.METRICS)
 
-    async def _message(self, request: Request, cap: int) -> tuple[Message, Published]:
+    async def _document(self, _request: Request) -> Answer:
+        return Answer(200, self._openapi)
+
+    async def _message(self, request: Request, hold: Hold, cap: int) -> tuple[Message, Published]:
         """Return what was sent, from someone who may, and the models it may speak of.
 
         What fails here is kept nowhere: it comes from nobody we know, or is too much to keep.
         """
         try:
             published = self._authorised(request)
-            body = await request.body(cap=cap, deadline_s=self._limits.body_deadline_s)
+            deadline_s = self._limits.body_deadline_s
+            body = await request.body(hold, cap=cap, deadline_s=deadline_s)
+            return await self._unwrapped(request, body, hold, cap), published
         except BurnishError as error:
             self._meter.rejected(error.code)
             raise
+
+    async def _unwrapped(self, request: Request, body: bytes, hold: Hold, cap: int) -> Message:
+        """Return the message in a body; if its wrapping is broken, with the reason why.
+
+        Raises TooLarge or Backpressure for what it would become.
+        """
         content_type = (request.header(b"content-type") or PLAIN)[:_MAX_CONTENT_TYPE]
-        return Message(body, content_type, attributes(request.headers)), published
+        encoding = request.header(b"content-encoding")
+        try:
+            expand = expander(encoding)
+            if expand is not None:
+                body = await expanded(body, expand, hold, cap=cap)
+        except (UnknownEncoding, Unreadable) as error:
+            named = (encoding or "")[:_MAX_CONTENT_TYPE]
+            return Message(body, content_type, {}, error=error, content_encoding=named)
+        try:
+            return Message(body, content_type, attributes(request.headers))
+        except MalformedFeedback as error:
+            return Message(body, content_type, {}, error=error)
 
     def _authorised(self, request: Request) -> Published:
         """Return the directory if the bearer may judge. Raises Unauthenticated, Forbidden."""

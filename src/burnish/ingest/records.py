@@ -1,42 +1,43 @@
 """Feedback records: judge each, keep the good ones, quarantine the others, answer for all."""
 
-import re
-from collections.abc import Sequence
-from typing import Any, Final
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Final
 
-import msgspec
 from msgspec import Struct
 
 from burnish import rim
-from burnish.feedback.admission import admit
+from burnish.feedback.admission import admit, check_prediction
 from burnish.feedback.model import (
     FeedbackConflict,
+    FeedbackRecord,
     Incoming,
-    MalformedFeedback,
     ModelFacts,
-    NotJson,
     Outcome,
     Published,
     Receipt,
     Rejection,
 )
-from burnish.feedback.parse import BATCH, PLAIN, STRUCTURED, media_type, parse
-from burnish.feedback.ports import FeedbackLog, Kept, Meter, Quarantine, Receipts
+from burnish.feedback.parse import parse
+from burnish.feedback.ports import (
+    FeedbackLog,
+    Found,
+    Kept,
+    Meter,
+    PredictionLog,
+    Quarantine,
+    Receipts,
+)
+from burnish.ingest.answers import Accepted, Line, Results
 from burnish.ingest.completions import Completions
 from burnish.ingest.http import TooLarge
+from burnish.ingest.messages import Message, split
 from burnish.kernel.clock import Clock
 from burnish.kernel.errors import BurnishError, InvalidInput
 
 _STATUS: Final = {Outcome.ACCEPTED: 202, Outcome.DUPLICATE: 200}
-_EVENT: Final = re.compile(rb'"specversion"\s*:')  # only a key is followed by a colon
-
-
-class Message(Struct, frozen=True):
-    """One record as it came."""
-
-    body: bytes
-    content_type: str
-    ce: dict[str, str]
+_LOOK_UP_S: Final = 0.05  # the longest that a record waits for the prediction log
 
 
 class Verdict(Struct):
@@ -44,74 +45,94 @@ class Verdict(Struct):
 
     message: Message
     model: str = ""  # if it is a published one
+    record: FeedbackRecord | None = None
     incoming: Incoming | None = None
     error: BurnishError | None = None
     receipt: Receipt | None = None
 
-    def line(self, index: int) -> dict[str, Any]:
+    def refuse(self, error: BurnishError) -> None:
+        """Note what is wrong: it is not kept as a record."""
+        self.error, self.incoming = error, None
+
+    def line(self, index: int) -> Line:
         """Return its line of a batch's answer."""
         if self.error is not None:
             status, document = rim.problem(self.error)
-            code, detail = document["code"], document["detail"]
-            return {"index": index, "status": status, "code": code, "detail": detail}
+            return Line(index, status, document["code"], detail=document["detail"])
         if self.receipt is None:
             raise AssertionError("a verdict without error has a receipt once it was kept")
         outcome = self.receipt.outcome
-        return {
-            "index": index,
-            "status": _STATUS[outcome],
-            "code": outcome.value,
-            "offset": self.receipt.offset,
-        }
+        return Line.kept(index, _STATUS[outcome], outcome, self.receipt.offset)
 
 
 class Records:
     """The use cases of the front, behind its HTTP."""
 
     def __init__(
-        self, *, log: FeedbackLog, quarantine: Quarantine, meter: Meter, clock: Clock, cap: int
+        self,
+        *,
+        log: FeedbackLog,
+        quarantine: Quarantine,
+        predictions: PredictionLog,
+        meter: Meter,
+        clock: Clock,
+        cap: int,
     ) -> None:
-        self._log, self._quarantine, self._meter, self._clock = log, quarantine, meter, clock
-        self._cap = cap
+        self._log, self._quarantine, self._predictions = log, quarantine, predictions
+        self._meter, self._clock, self._cap = meter, clock, cap
         self._receipts: Completions[Receipts] = Completions()
         self._kept: Completions[Kept] = Completions()
+        self._found: Completions[Found] = Completions()
 
-    async def one(self, message: Message, published: Published) -> tuple[int, dict[str, Any]]:
+    async def one(self, message: Message, published: Published) -> tuple[int, Accepted]:
         """Keep one record; return status and answer. Raises what is wrong, once quarantined."""
         verdict = self._judge(message, published.models)
-        await self._keep([verdict])
+        await self._keep([verdict], published.models)
         if verdict.error is not None:
             raise verdict.error
         if verdict.incoming is None or verdict.receipt is None:
             raise AssertionError("a verdict without error has a receipt once it was kept")
         receipt = verdict.receipt
-        return _STATUS[receipt.outcome], {
-            "source": verdict.incoming.source,
-            "id": verdict.incoming.id,
-            "offset": receipt.offset,
-            "shard": self._log.shard,
-            "duplicate": receipt.outcome is Outcome.DUPLICATE,
-        }
+        return _STATUS[receipt.outcome], Accepted(
+            source=verdict.incoming.source,
+            id=verdict.incoming.id,
+            offset=receipt.offset,
+            shard=self._log.shard,
+            duplicate=receipt.outcome is Outcome.DUPLICATE,
+        )
 
-    async def batch(self, message: Message, published: Published) -> list[dict[str, Any]]:
-        """Keep what is good in a batch; return one line per record.
+    async def batch(
+        self, message: Message, published: Published, *, most: int | None = None
+    ) -> Results:
+        """Keep what is good in a batch, of `most` records if given; return one line per record.
 
         Raises:
-            NotJson, MalformedFeedback: it is no batch at all; it was quarantined as a whole.
+            InvalidInput: it is no such batch; it was quarantined as a whole.
             Backpressure: nothing of it was kept.
         """
         try:
-            messages = _split(message)
+            messages = split(message)
+            if most is not None and len(messages) > most:
+                raise TooLarge(
+                    f"The message holds {len(messages)} records: send at most {most} at a time.",
+                    limit=most,
+                )
         except InvalidInput as error:
-            await self._keep([Verdict(message, error=error)])
+            await self.refuse(message, error)
             raise
         verdicts = {index: self._judge(one, published.models) for index, one in messages.items()}
-        await self._keep(list(verdicts.values()))
-        return [verdict.line(index) for index, verdict in verdicts.items()]
+        await self._keep(list(verdicts.values()), published.models)
+        return Results([verdict.line(index) for index, verdict in verdicts.items()])
+
+    async def refuse(self, message: Message, error: BurnishError) -> None:
+        """Keep a message in quarantine as a whole, with the error as its reason."""
+        await self._keep([Verdict(message, error=error)], {})
 
     def _judge(self, message: Message, models: dict[str, ModelFacts]) -> Verdict:
         verdict = Verdict(message)
         try:
+            if message.error is not None:
+                raise message.error
             if len(message.body) > self._cap:
                 raise TooLarge(f"The record has more than {self._cap} bytes.", limit=self._cap)
             record = parse(message.body, message.content_type, message.ce)
@@ -120,6 +141,7 @@ class Records:
         except InvalidInput as error:
             verdict.error = error
             return verdict
+        verdict.record = record
         verdict.incoming = Incoming(
             source=record.source,
             id=record.id,
@@ -129,8 +151,9 @@ class Records:
         )
         return verdict
 
-    async def _keep(self, verdicts: list[Verdict]) -> None:
+    async def _keep(self, verdicts: list[Verdict], models: Mapping[str, ModelFacts]) -> None:
         """Make each durable where it belongs, and note what became of it."""
+        await self._check_predictions(verdicts, models)
         good = [one for one in verdicts if one.incoming is not None]
         if good:
             receipts = await self._append([one.incoming for one in good if one.incoming])
@@ -161,6 +184,41 @@ class Records:
                     offset=receipt.offset,
                 )
 
+    async def _check_predictions(
+        self, verdicts: list[Verdict], models: Mapping[str, ModelFacts]
+    ) -> None:
+        """Check what names a prediction, if the log answers at once; else the build will."""
+        named = [
+            (one, one.record)
+            for one in verdicts
+            if one.record is not None and one.record.prediction_id is not None
+        ]
+        if not named:
+            return
+        found = await self._look_up({record.prediction_id or "" for _, record in named})
+        if found is None:
+            return
+        now = self._clock()
+        for verdict, record in named:
+            try:
+                check_prediction(
+                    record,
+                    found.get(record.prediction_id or ""),
+                    timedelta(days=models[record.model].window_days),
+                    received=now,
+                )
+            except InvalidInput as error:
+                verdict.refuse(error)
+
+    async def _look_up(self, ids: set[str]) -> Found:
+        future, done = self._found.expect()
+        self._predictions.look_up(ids, done)
+        try:
+            async with asyncio.timeout(_LOOK_UP_S):
+                return await future
+        except TimeoutError:
+            return None
+
     async def _append(self, records: Sequence[Incoming]) -> Sequence[Receipt]:
         future, done = self._receipts.expect()
         self._log.append(records, done)
@@ -190,30 +248,5 @@ class Records:
             body=body,
             body_b64=raw,
             ce=message.ce,
+            content_encoding=message.content_encoding,
         )
-
-
-def _split(message: Message) -> dict[int, Message]:
-    """Return the messages of a batch by their line, or by their place in the array."""
-    trace = {name: value for name, value in message.ce.items() if name == "traceparent"}
-    if media_type(message.content_type) == BATCH:
-        return {
-            index: Message(bytes(event), STRUCTURED, trace)
-            for index, event in enumerate(_events(message.body))
-        }
-    return {
-        index: Message(line, STRUCTURED if _EVENT.search(line) else PLAIN, trace)
-        for index, line in enumerate(message.body.split(b"\n"))
-        if line.strip()
-    }
-
-
-def _events(body: bytes) -> list[msgspec.Raw]:
-    try:
-        return msgspec.json.decode(body, type=list[msgspec.Raw])
-    except RecursionError as error:
-        raise MalformedFeedback("The batch nests too deeply: records are flat.") from error
-    except msgspec.ValidationError as error:
-        raise MalformedFeedback(f"The batch is not a JSON array of events: {error}.") from error
-    except msgspec.DecodeError as error:
-        raise NotJson(f"The batch is not JSON: {error}.") from error

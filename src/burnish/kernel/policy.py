@@ -14,6 +14,7 @@ from burnish.kernel.errors import InvalidInput
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
+_LONGEST_DAYS = 36_500  # a century stands for "always"
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -71,6 +72,11 @@ class FeedbackPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     window_days: int = 30
     require_prediction: bool = False
+
+    @property
+    def window(self) -> timedelta:
+        """How long after a prediction a record that judges it may come."""
+        return timedelta(days=self.window_days)
 
 
 class TrainPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -191,11 +197,16 @@ def _check(policy: ModelPolicy) -> None:
         "trigger.urgent_corrections": policy.trigger.urgent_corrections,
         "dataset.holdout": policy.dataset.holdout,
         "train.max_retries": policy.train.max_retries,
+        "feedback.window_days": policy.feedback.window_days,
         "monitor.min_outcomes": policy.monitor.min_outcomes,
         "gates.latency_ms": policy.gates.latency_ms,
         "gates.memory_mb": policy.gates.memory_mb,
         "gates.throughput": policy.gates.throughput,
     }
+    if policy.feedback.window_days > _LONGEST_DAYS:
+        raise PolicyError.of(
+            "feedback.window_days", policy.feedback.window_days, f"give up to {_LONGEST_DAYS}"
+        )
     for name, share in shares.items():
         if not 0 <= share <= 1:
             raise PolicyError.of(name, share, "give a share between 0 and 1")

@@ -70,11 +70,14 @@ def count_effective(unit: TriggerUnit, policy: ModelPolicy, since: Offsets) -> i
     without news; there it may count more than the build.
     """
     verdicts = unit.feedback.on_touched_subjects(policy.name, since)
-    named = {verdict.prediction_id for verdict in verdicts if verdict.payload is None}
+    named = {verdict.prediction_id for verdict in verdicts}
     predictions = unit.predictions.lookup({name for name in named if name is not None})
     exam = Exam.of(verdicts, policy.dataset.holdout_source)
     curated = curate(
-        verdicts, locate(verdicts, predictions), exam=exam, rank=Ledger().rank(exam.subjects)
+        verdicts,
+        locate(verdicts, predictions, policy.feedback.window),
+        exam=exam,
+        rank=Ledger().rank(exam.subjects),
     )
     return sum(
         example.verdict.corrected

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from burnish.adapters.spool.quarantine import QuarantineSpool
+from burnish.adapters.sql.quarantine import SqlQuarantineIndex
 from burnish.feedback.model import Backpressure, Rejection
 
 Make = Callable[..., Any]
@@ -28,6 +29,8 @@ def _make(bench: Any) -> Callable[..., QuarantineSpool]:
         return QuarantineSpool(
             bench.folder / "quarantine",
             bench.objects,
+            index=SqlQuarantineIndex(bench.engine),
+            reserve=bench.spool.reserve,
             meter=bench.metrics,
             failed=bench.failures.append,
             retry_first_s=0.01,

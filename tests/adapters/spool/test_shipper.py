@@ -102,7 +102,7 @@ def test_an_outage_of_the_store_loses_and_doubles_nothing(
     bench.objects.down = False
     assert waited(shipper.seal) == 2
     assert [one.id for one in bench.persisted()] == ["r-1", "r-2"]
-    assert b"burnish_raw_log_upload_failures_total" in bench.metrics.render()
+    assert b'burnish_upload_failures_total{what="raw_log"}' in bench.metrics.render()
 
 
 def test_a_process_that_must_end_during_an_outage_leaves_its_records_to_the_next(

@@ -63,25 +63,33 @@ class Frame(Struct, frozen=True):
         )
 
 
+class Identity(Struct, frozen=True):
+    """Whom a record is: by name, and by a hash that finds the name quickly but proves nothing."""
+
+    hash: bytes  # 16 bytes
+    name: bytes  # source and id, whole
+
+
 class Prepared(Struct, frozen=True):
     """All of a record's frame that does not depend on its place in the log."""
 
-    identity: bytes
+    identity: Identity
     body: bytes  # 16-byte hash
     rest: bytes  # of the payload, from the identity on
 
 
 def prepare(record: Incoming) -> Prepared:
     """Return a record ready for any place; whatever can be wrong with it shows here."""
-    identity = identity_hash(record.source, record.id)
+    source, id_ = record.source.encode(), record.id.encode()
+    identity = identity_of(source, id_)
     parts = (
-        record.source.encode(),
-        record.id.encode(),
+        source,
+        id_,
         record.content_type.encode(),
         msgspec.json.encode(record.ce),
         record.body,
     )
-    rest = b"".join((identity, _SIZES.pack(*map(len, parts)), *parts))
+    rest = b"".join((identity.hash, _SIZES.pack(*map(len, parts)), *parts))
     return Prepared(identity, body_hash(record.body), rest)
 
 
@@ -114,12 +122,15 @@ def committed_after(data: bytes, position: int, expected: int) -> int | None:
     return None
 
 
-def identity_hash(source: str, id_: str) -> bytes:
-    """Return 16 bytes that stand for an identity."""
-    name = source.encode()
-    return hashlib.blake2b(
-        _LENGTH.pack(len(name)) + name + id_.encode(), digest_size=_HASH_BYTES
-    ).digest()
+def identity_of(source: bytes, id_: bytes) -> Identity:
+    """Return the identity of a record: no two pairs have the same name."""
+    name = _LENGTH.pack(len(source)) + source + id_
+    return Identity(identity_hash(name), name)
+
+
+def identity_hash(name: bytes) -> bytes:
+    """Return 16 bytes that stand for an identity's name."""
+    return hashlib.blake2b(name, digest_size=_HASH_BYTES).digest()
 
 
 def body_hash(body: bytes) -> bytes:

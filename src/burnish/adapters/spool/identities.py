@@ -1,32 +1,183 @@
-"""Which identities are kept already: the whole of dedupe, in memory."""
+"""Which identities are kept already: the newest in memory, the others in sorted runs on disk."""
 
+import errno
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Final
+
+import structlog
 from msgspec import Struct
 
+from burnish.adapters.spool.compaction import Store
+from burnish.adapters.spool.frames import Identity
+from burnish.adapters.spool.ledger import Known
+from burnish.adapters.spool.runs import Probe
 
-class Known(Struct, frozen=True):
-    """Where the record of an identity lies, and what its body was."""
+_log = structlog.get_logger("burnish.spool")
 
-    offset: int
-    body: bytes  # 16-byte hash
+HOT: Final = 1 << 16  # identities in memory, at some 350 bytes each, before they become a run
+_MAX_AGE_S: Final = 600.0  # or this long: a start reads what is in no run from the raw log
+_MAX_FROZEN: Final = 4  # while so many wait to be written, the next one grows instead
+_RETRY_S: Final = 1.0
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class _Frozen(Struct):
+    """Identities on their way into a run."""
+
+    known: dict[bytes, Known]
+    end: int  # first offset after them
 
 
 class Identities:
-    """A map from the 16-byte hash of an identity to its record; the committer's thread owns it.
+    """A map from an identity to its record, for the committer's thread.
 
-    It holds everything, at some 200 bytes each, and is rebuilt at start. Only `find` and `add` are
-    known to the spool, so that sorted runs on disk can take its place.
+    Neither cost nor memory follows the number of identities: `find` asks the newest ones in memory,
+    then each run's filter, and takes no hash for an identity before the whole name agrees. A second
+    thread writes and merges runs; it hands over by replacing one reference, and nobody waits.
+
+    What is in no run is lost at a crash: whoever opens this adds the records from `end` on again.
+
+    Args:
+        folder: DIR/spool/<shard>/identities.
+        failed: told of an error that ended the second thread for good.
+        limit: identities in memory before they become a run.
     """
 
-    def __init__(self) -> None:
-        self._known: dict[bytes, Known] = {}
+    def __init__(
+        self, folder: Path, *, failed: Callable[[BaseException], None], limit: int = HOT
+    ) -> None:
+        self._store = Store(folder)
+        self._failed, self._limit = failed, limit
+        self._hot: dict[bytes, Known] = {}
+        self._since = 0.0  # monotonic seconds: when the oldest of them came
+        self._end = self._store.settled.end
+        self._frozen: list[_Frozen] = []
+        self._queue: SimpleQueue[_Frozen | None] = SimpleQueue()
+        self._merging: Iterator[None] | None = None
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
 
-    def find(self, identity: bytes) -> Known | None:
-        """Return the record of an identity, None if there is none."""
-        return self._known.get(identity)
+    @property
+    def end(self) -> int:
+        """The offset after the last record that it knows."""
+        return self._end
 
-    def add(self, identity: bytes, known: Known) -> None:
-        """Remember an identity; the first record of one stays."""
-        self._known.setdefault(identity, known)
+    def forget(self) -> None:
+        """Forget everything, before anything was added: it speaks of records that are not there."""
+        self._store.forget()
+        self._end = 0
 
-    def __len__(self) -> int:
-        return len(self._known)
+    def start(self) -> None:
+        """Write and merge runs in the background from now on."""
+        self._thread = threading.Thread(target=self._run, name="spool-identities", daemon=True)
+        self._thread.start()
+
+    def find(self, identities: Sequence[Identity]) -> list[Known | None]:
+        """Return for each identity its record, None if there is none. Raises IdentitiesDamaged."""
+        settled = self._store.settled
+        self._frozen = [one for one in self._frozen if one.end > settled.end]
+        found = [self._recent(one.name) for one in identities]
+        missing = [index for index, known in enumerate(found) if known is None]
+        if missing and settled.runs:
+            probe = Probe([identities[index].hash for index in missing])
+            for run in settled.runs:
+                for at, position in run.find(probe):
+                    name, known, _ = settled.ledger.at(position)
+                    if name == identities[missing[at]].name:
+                        found[missing[at]] = known
+        return found
+
+    def add(self, known: Mapping[bytes, Known], *, end: int) -> None:
+        """Remember durable records, by name, that come next and lie below the offset `end`.
+
+        Of two with the same identity the first one stays.
+        """
+        if not self._hot:
+            self._since = time.monotonic()
+        for name, one in known.items():
+            self._hot.setdefault(name, one)
+        self._end = end
+        due = len(self._hot) >= self._limit or time.monotonic() > self._since + _MAX_AGE_S
+        if due and len(self._frozen) < _MAX_FROZEN:
+            self._freeze()
+
+    def close(self) -> None:
+        """Write what is in memory to a run, if there is room, and end."""
+        self._closing.set()
+        if self._thread is not None:
+            self._freeze()
+            self._queue.put(None)
+            self._thread.join()
+        self._merging = None  # half a merge is none
+        self._store.close()
+
+    def _recent(self, name: bytes) -> Known | None:
+        known = self._hot.get(name)
+        if known is None:
+            for one in self._frozen:
+                known = one.known.get(name)
+                if known is not None:
+                    break
+        return known
+
+    def _freeze(self) -> None:
+        if not self._hot:
+            return
+        frozen = _Frozen(self._hot, self._end)
+        self._hot = {}
+        if self._thread is None:  # still opening, perhaps from a long raw log: memory stays flat
+            self._store.flush(frozen.known, end=frozen.end)
+            while self._store.is_merge_due:
+                for _ in self._store.merge():
+                    pass
+        else:
+            self._frozen.append(frozen)
+            self._queue.put(frozen)
+
+    def _run(self) -> None:
+        try:
+            while True:
+                self._merge()
+                frozen = self._queue.get()
+                if frozen is None:
+                    return
+                self._flush(frozen)
+        except BaseException as error:  # noqa: BLE001 - whatever it was, nothing goes on
+            _log.critical("identities.failed", error=repr(error), exc_info=error)
+            self._failed(error)
+
+    def _flush(self, frozen: _Frozen) -> None:
+        while True:
+            try:
+                self._store.flush(frozen.known, end=frozen.end)
+            except OSError as error:
+                if error.errno not in _NO_ROOM:
+                    raise
+                _log.warning("identities.no_room", error=repr(error))
+                if self._closing.wait(_RETRY_S):
+                    return
+            else:
+                return
+
+    def _merge(self) -> None:
+        """Merge what is due, at half a core's speed, until there is something to flush."""
+        while self._queue.empty():
+            if self._merging is None:
+                if not self._store.is_merge_due:
+                    return
+                self._merging = self._store.merge()
+            started = time.monotonic()
+            try:
+                if next(self._merging, self) is self:
+                    self._merging = None
+            except OSError as error:
+                self._merging = None
+                if error.errno not in _NO_ROOM:
+                    raise
+                _log.warning("identities.no_room", error=repr(error))
+                self._closing.wait(_RETRY_S)
+            self._closing.wait(time.monotonic() - started)

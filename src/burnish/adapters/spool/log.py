@@ -15,15 +15,18 @@ from burnish.adapters.files import make_folder, write_durably
 from burnish.adapters.spool.backlog import Backlog
 from burnish.adapters.spool.frames import (
     Frame,
+    Identity,
     Prepared,
     body_hash,
     encode,
-    identity_hash,
+    identity_of,
     prepare,
 )
 from burnish.adapters.spool.group import GroupCommit, tell
-from burnish.adapters.spool.identities import Identities, Known
-from burnish.adapters.spool.segments import Hint, NoRoom, Segments, SpoolDamaged
+from burnish.adapters.spool.identities import HOT, Identities
+from burnish.adapters.spool.ledger import Known
+from burnish.adapters.spool.reserve import Reserve
+from burnish.adapters.spool.segments import RETRY_S, Hint, NoRoom, Segments, SpoolDamaged
 from burnish.feedback.model import Incoming, Outcome, Receipt
 from burnish.feedback.ports import Meter, RawLog, Receipts
 from burnish.kernel.clock import Clock
@@ -37,12 +40,14 @@ class SpoolLocked(Conflict):
 
 
 class SpoolSettings(Struct, frozen=True, kw_only=True):
-    """Sizes of a spool, all in bytes."""
+    """Sizes of a spool, in bytes unless it says otherwise."""
 
     segment: int = 16 << 20  # a segment at or above this is closed
     high_water: int = 1 << 30  # backlog above this: 429
     low_water: int = 768 << 20  # backlog below this: taken again
     queue: int = 64 << 20  # may wait in memory for the committer
+    hot: int = HOT  # identities in memory before they become a sorted run on disk
+    reserve: int = 32 << 20  # set aside for emptying a full disk
 
 
 class _State(Struct):
@@ -61,12 +66,24 @@ class _Append(Struct):
         tell(self.done, error)
 
 
+class _Find(Struct):
+    """One call of `find`; what is being committed just now is found too."""
+
+    identity: Identity
+    done: Callable[[int | BurnishError | None], None]
+    size: int = 0
+
+    def fail(self, error: BurnishError) -> None:
+        """Tell the caller that nothing is known."""
+        tell(self.done, error)
+
+
 class Spool:
     """One shard's log of accepted records, from the first that is not persisted to the newest.
 
-    Opening takes the lock, recovers the segments, and rebuilds the identities from the raw log and
-    from the spool. One committer thread resolves duplicates and writes; since it answers only after
-    its sync, a duplicate of a record in flight waits for that record, without any lock.
+    Opening takes the lock, recovers the segments, and learns the identities that are in no run yet
+    from the raw log and the segments. One committer thread resolves duplicates and writes; since it
+    answers only after its sync, a duplicate of a record in flight waits for it, without any lock.
 
     Args:
         folder: DIR/spool/<shard>.
@@ -98,22 +115,25 @@ class Spool:
         self.folder = folder
         self._shard, self._clock, self._meter = shard, clock, meter
         self._state = folder / "persisted.json"
-        self._identities = Identities()
         self.backlog = Backlog(
             high=settings.high_water, low=settings.low_water, queue=settings.queue
         )
         with contextlib.ExitStack() as undo:
             self._lock = _take_lock(folder)
             undo.callback(os.close, self._lock)
+            self.reserve = Reserve(folder / "reserve", settings.reserve)
             listed = history.end().get(shard, 0)
             self._persisted = max(self._read_state(), listed)
             self._segments = Segments(
                 folder / "segments", start=self._persisted, segment_bytes=settings.segment
             )
             undo.callback(self._segments.close)
+            self._identities = Identities(folder / "identities", failed=failed, limit=settings.hot)
+            undo.callback(self._identities.close)
             self._rebuild(history, listed)
             undo.pop_all()  # from here on it is open, for `close` to undo
-        self._group = GroupCommit[_Append]("spool-committer", self._commit, failed=failed)
+        self._identities.start()
+        self._group = GroupCommit[_Append | _Find]("spool-committer", self._commit, failed=failed)
 
     @property
     def shard(self) -> str:
@@ -145,6 +165,12 @@ class Spool:
             self.backlog.settle(size)
             raise
 
+    def find(
+        self, source: str, id_: str, done: Callable[[int | BurnishError | None], None]
+    ) -> None:
+        """Look up an identity, as the port says. Raises Closed."""
+        self._group.submit(_Find(identity_of(source.encode(), id_.encode()), done))
+
     def read(self, first: int, end: int, hint: Hint | None = None) -> Iterator[tuple[Frame, Hint]]:
         """Yield durable frames with `first <= offset < end`; see `Segments.read`."""
         return self._segments.read(first, end, hint)
@@ -161,29 +187,42 @@ class Spool:
         self._segments.delete_before(self._persisted)
 
     def close(self) -> None:
-        """Commit what is queued, end the committer, let go of the files and the lock."""
+        """Commit what is queued, end the threads, let go of the files and the lock."""
         self._group.close()
+        self._identities.close()
         self._segments.close()
         os.close(self._lock)
 
-    def _commit(self, jobs: list[_Append]) -> None:
+    def _commit(self, jobs: list[_Append | _Find]) -> None:
+        appends = [job for job in jobs if isinstance(job, _Append)]
+        if appends:
+            self._keep(appends)
+        for job in jobs:
+            if isinstance(job, _Find):
+                (known,) = self._identities.find([job.identity])
+                tell(job.done, None if known is None else known.offset)
+
+    def _keep(self, jobs: list[_Append]) -> None:
         crash_point("ingest.before_write")
         group = self._segments.end
         now = self._clock()
         fresh: dict[bytes, Known] = {}
         written: list[bytes] = []
+        records = [record for job in jobs for record in job.records]
+        kept = self._identities.find([record.identity for record in records])
 
-        def receive(record: Prepared) -> Receipt:
-            known = fresh.get(record.identity) or self._identities.find(record.identity)
+        def receive(record: Prepared, known: Known | None) -> Receipt:
+            known = known or fresh.get(record.identity.name)
             if known is not None:
                 same = known.body == record.body
                 return Receipt(known.offset, Outcome.DUPLICATE if same else Outcome.CONFLICT)
             offset = group + len(written)
             written.append(encode(record, offset=offset, group=group, received_at=now))
-            fresh[record.identity] = Known(offset, record.body)
+            fresh[record.identity.name] = Known(record.identity.hash, offset, record.body)
             return Receipt(offset, Outcome.ACCEPTED)
 
-        receipts = [[receive(record) for record in job.records] for job in jobs]
+        receipts = map(receive, records, kept)
+        answers = [[next(receipts) for _ in job.records] for job in jobs]
         if written:
             try:
                 self._write(b"".join(written), len(written))
@@ -192,20 +231,38 @@ class Spool:
                 for job in jobs:
                     job.fail(error)
                 return
-            for identity, known in fresh.items():
-                self._identities.add(identity, known)
+            self._identities.add(fresh, end=self._segments.end)
         self._settle(jobs)
-        for job, given in zip(jobs, receipts, strict=True):
+        for job, given in zip(jobs, answers, strict=True):
             tell(job.done, given)
 
     def _write(self, data: bytes, count: int) -> None:
-        self._segments.append(data, count)
+        if not self.reserve.refill():
+            self._free_segment()
+            raise NoRoom(
+                "The spool's disk is full, and what it holds is on its way out: try again.",
+                retry_after=RETRY_S,
+            )
+        try:
+            self._segments.append(data, count)
+        except NoRoom:
+            self._free_segment()
+            raise
         crash_point("ingest.after_write")
         started = time.perf_counter()
         self._segments.sync()
         self._meter.synced(time.perf_counter() - started, count)
         crash_point("ingest.after_sync")
         self.backlog.add(self._segments.end, len(data))
+
+    def _free_segment(self) -> None:
+        """Close the open segment, so that a full disk gets it back once it is persisted."""
+        try:
+            self._segments.retire()
+        except NoRoom as error:
+            if self.reserve.relieve(error.__cause__ or error):
+                with contextlib.suppress(NoRoom):
+                    self._segments.retire()
 
     def _settle(self, jobs: list[_Append]) -> None:
         for job in jobs:
@@ -219,19 +276,26 @@ class Spool:
                 path=str(self.folder),
             )
         self.backlog.start(persisted=self._persisted)
-        for record in history.read(self._shard, 0, listed):
-            self._identities.add(
-                identity_hash(record.source, record.id),
-                Known(record.offset, body_hash(record.body.encode())),
+        if self._identities.end > self._segments.end:  # this disk has lost records since
+            self._identities.forget()
+        for record in history.read(self._shard, self._identities.end, listed):
+            self._know(
+                record.source.encode(), record.id.encode(), record.body.encode(), record.offset
             )
         before: Hint | None = None
         for frame, hint in self._segments.read(self._segments.first, self._segments.end):
-            self._identities.add(frame.identity, Known(frame.offset, body_hash(frame.body)))
+            if frame.offset >= self._identities.end:
+                self._know(frame.source, frame.id, frame.body, frame.offset)
             same = before is not None and before.segment == hint.segment
             size = hint.position - (before.position if before is not None and same else 0)
             before = hint
             if frame.offset >= self._persisted:
                 self.backlog.add(frame.offset + 1, size)
+
+    def _know(self, source: bytes, id_: bytes, body: bytes, offset: int) -> None:
+        identity = identity_of(source, id_)
+        known = Known(identity.hash, offset, body_hash(body))
+        self._identities.add({identity.name: known}, end=offset + 1)
 
     def _read_state(self) -> int:
         try:

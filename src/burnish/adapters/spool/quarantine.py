@@ -1,6 +1,7 @@
 """What could not be accepted, kept: synced locally before the answer, then in the object store."""
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,9 +16,12 @@ from burnish.adapters.backoff import Stopped, retry_forever
 from burnish.adapters.crash import crash_point
 from burnish.adapters.files import TEMPORARY, make_folder, sync_folder, write_durably
 from burnish.adapters.spool.group import GroupCommit, tell
-from burnish.adapters.spool.segments import NoRoom
+from burnish.adapters.spool.outage import Outage
+from burnish.adapters.spool.reserve import Reserve
+from burnish.adapters.spool.segments import no_room
 from burnish.feedback.model import Backpressure, Rejection
-from burnish.feedback.ports import Kept, Meter
+from burnish.feedback.ports import Kept, Meter, QuarantineIndex
+from burnish.feedback.quarantine import entries
 from burnish.kernel.digest import PREFIX, digest
 from burnish.kernel.errors import BurnishError
 from burnish.kernel.objects import Objects
@@ -50,7 +54,9 @@ class QuarantineSpool:
     Args:
         folder: DIR/spool/<shard>/quarantine.
         objects: where the files go.
-        meter: counts failed uploads.
+        index: told of each record once its file is there.
+        reserve: given up when the disk is full.
+        meter: counts uploads.
         failed: told of an error that ended it for good.
         cap_bytes: how much may wait for upload.
         retry_first_s: greatest wait in seconds after the first failed upload.
@@ -61,12 +67,16 @@ class QuarantineSpool:
         folder: Path,
         objects: Objects,
         *,
+        index: QuarantineIndex,
+        reserve: Reserve,
         meter: Meter,
         failed: Callable[[BaseException], None],
         cap_bytes: int = _CAP_BYTES,
         retry_first_s: float = 0.1,
     ) -> None:
         self._folder, self._objects, self._meter = folder, objects, meter
+        self._index = index
+        self._reserve, self._outage = reserve, Outage("quarantine", meter)
         self._cap, self._retry_first_s = cap_bytes, retry_first_s
         make_folder(folder)
         for unfinished in folder.rglob(f"{TEMPORARY}*"):
@@ -86,6 +96,15 @@ class QuarantineSpool:
             if self._waiting and self._waiting + size > self._cap:
                 raise Backpressure("The quarantine is full: try again.", retry_after=_RETRY_S)
         self._group.submit(_Keep(rejections, size, done))
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much is kept here alone, not yet in the object store."""
+        return self._waiting
+
+    def failing_s(self) -> float:
+        """Return for how many seconds uploads have failed, 0 if they go well."""
+        return self._outage.seconds()
 
     def close(self, *, deadline_s: float) -> None:
         """Commit what is queued, upload what can be in time, end; the rest stays on disk."""
@@ -107,7 +126,7 @@ class QuarantineSpool:
                 self._write(f"quarantine/{code}/dt={day}", b"\n".join(lines) + b"\n")
         except OSError as error:  # files are written whole or not at all, so going on is safe
             for job in jobs:
-                job.fail(NoRoom(f"The quarantine's disk takes no more: {error.strerror}."))
+                job.fail(no_room(error))
             return
         crash_point("ingest.after_quarantine")
         self._wake.set()
@@ -116,7 +135,13 @@ class QuarantineSpool:
 
     def _write(self, folder: str, data: bytes) -> None:
         name = digest(data).removeprefix(PREFIX)[:_NAME_DIGITS]
-        write_durably(self._folder / folder / f"{name}.ndjson", data)
+        path = self._folder / folder / f"{name}.ndjson"
+        try:
+            write_durably(path, data)
+        except OSError as error:
+            if not self._reserve.relieve(error):
+                raise
+            write_durably(path, data)
         with self._size_lock:
             self._waiting += len(data)
 
@@ -142,7 +167,12 @@ class QuarantineSpool:
 
     def _ship(self, path: Path) -> None:
         data = path.read_bytes()
-        self._objects.put(path.relative_to(self._folder).as_posix(), data)
+        key = path.relative_to(self._folder).as_posix()
+        started = time.perf_counter()
+        self._objects.put(key, data)
+        self._meter.uploaded("quarantine", time.perf_counter() - started)
+        self._index.note(entries(key, data))
+        self._outage.over()
         path.unlink()
         sync_folder(path.parent)
         with self._size_lock:
@@ -152,5 +182,5 @@ class QuarantineSpool:
         return sorted(self._folder.rglob("*.ndjson"))
 
     def _failed(self, error: Exception) -> None:
-        self._meter.upload_failed()
-        _log.warning("quarantine.retry", error=repr(error))
+        self._outage.failed(error)
+        self._reserve.relieve(error)

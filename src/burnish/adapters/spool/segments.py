@@ -1,6 +1,7 @@
 """The segment files of a spool: append at the end, sync, read back, delete from the front."""
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,9 @@ _log = structlog.get_logger("burnish.spool")
 
 _HEADER: Final = b"BURNISH SPOOL 1\n"
 _SUFFIX: Final = ".seg"
+# Something is used up, and will be free again; anything else means that the disk is broken.
+_PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE})
+RETRY_S: Final = 10  # a full disk is not emptied in a moment
 
 
 class SpoolDamaged(Conflict):
@@ -30,6 +34,14 @@ class NoRoom(Unavailable):
     """The group could not be written; the segment is as it was before."""
 
     code = "spool.no_room"
+
+
+def no_room(error: OSError) -> NoRoom:
+    """Return what a sender is told of a disk that takes no more."""
+    return NoRoom(
+        f"The disk takes no more: {error.strerror}. Nothing of this is kept: send it again.",
+        retry_after=RETRY_S,
+    )
 
 
 class Hint(Struct, frozen=True):
@@ -92,20 +104,27 @@ class Segments:
 
         Raises:
             NoRoom: nothing was written, the segment is whole.
-            OSError: what was half-written could not be taken back.
+            OSError: the disk is broken, or what was half-written could not be taken back.
         """
         if self._segments[-1].size >= self._segment_bytes:
-            try:
-                self._rotate()
-            except OSError as error:
-                raise NoRoom(f"No new segment: {error.strerror}.") from error
+            self._rotate()
         segment = self._segments[-1]
         try:
             _write_all(self._handle, data)
         except OSError as error:
             os.ftruncate(self._handle, segment.size)
-            raise NoRoom(f"The spool's disk takes no more: {error.strerror}.") from error
+            if error.errno not in _PASSING:
+                raise
+            raise no_room(error) from error
         self._pending = (count, len(data))
+
+    def retire(self) -> None:
+        """Begin a new segment unless the open one is empty: only closed ones are ever deleted.
+
+        Raises NoRoom.
+        """
+        if self._segments[-1].size > len(_HEADER):
+            self._rotate()
 
     def sync(self) -> None:
         """Make what was appended durable. An OSError leaves its fate unknown: never try again."""
@@ -182,7 +201,12 @@ class Segments:
 
     def _rotate(self) -> None:
         previous = self._handle
-        self._create(self._segments[-1].end)
+        try:
+            self._create(self._segments[-1].end)
+        except OSError as error:
+            if error.errno not in _PASSING:  # such as a sync that failed
+                raise
+            raise no_room(error) from error
         os.close(previous)
         crash_point("ingest.after_rotate")
 

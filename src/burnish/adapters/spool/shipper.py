@@ -13,6 +13,7 @@ from burnish.adapters.backoff import Stopped, retry_forever
 from burnish.adapters.crash import crash_point
 from burnish.adapters.spool.group import tell
 from burnish.adapters.spool.log import Spool
+from burnish.adapters.spool.outage import Outage
 from burnish.adapters.spool.sealed import Sealed, SealedFiles
 from burnish.adapters.spool.segments import Hint
 from burnish.feedback.model import RawRecord
@@ -62,6 +63,7 @@ class Shipper:
         self._meter = meter
         self._settings = settings or ShipperSettings()
         self._files = SealedFiles(spool.folder / "sealed")
+        self._outage = Outage("raw_log", meter)
         self._hint: Hint | None = None
         self._wake = threading.Event()
         self._draining = threading.Event()
@@ -79,6 +81,10 @@ class Shipper:
         with self._lock:
             self._waiters.append(_Waiter(self._spool.end, done))
         self._wake.set()
+
+    def failing_s(self) -> float:
+        """Return for how many seconds nothing could be persisted, 0 if all goes well."""
+        return self._outage.seconds()
 
     def close(self, *, deadline_s: float) -> bool:
         """Seal and ship what is there, then end; tell whether all of it was persisted in time.
@@ -109,6 +115,7 @@ class Shipper:
             self._ship(pending[0])
             return True
         if not self._due():
+            self._spool.delete_persisted()
             if not self._draining.is_set():
                 self._wake.wait(_LOOK_S)
                 self._wake.clear()
@@ -131,6 +138,7 @@ class Shipper:
 
     def _seal(self) -> None:
         """Write the next range: up to now, the size, or the hour's end, whichever comes first."""
+        started = time.perf_counter()
         records: list[RawRecord] = []
         size, hint = 0, self._hint
         for frame, after in self._spool.read(
@@ -145,6 +153,7 @@ class Shipper:
             hint = after
         self._files.add(records, records[0], records[-1].offset)
         self._hint = hint
+        self._meter.sealed(time.perf_counter() - started, len(records))
 
     def _ship(self, sealed: Sealed) -> None:
         if sealed.last < self._spool.persisted_offset:  # a crash came between offset and removal
@@ -153,17 +162,22 @@ class Shipper:
         started = time.perf_counter()
         data = sealed.path.read_bytes()
         entry = sealed.entry(self._spool.shard, data)
-        self._retrying(lambda: self._objects.put(entry.key, data))
+        self._retrying(lambda: self._put(entry.key, data))
         crash_point("ingest.after_upload")
         self._retrying(lambda: self._manifest.commit(entry))
         crash_point("ingest.after_commit")
         seconds = time.perf_counter() - started
-        self._meter.uploaded(seconds)
+        self._outage.over()
         self._spool.persisted(sealed.last + 1, seconds=seconds)
         self._files.remove(sealed)
         self._spool.delete_persisted()
         crash_point("ingest.after_delete")
         _log.debug("shipper.persisted", key=entry.key, records=entry.records, seconds=seconds)
+
+    def _put(self, key: str, data: bytes) -> None:
+        started = time.perf_counter()
+        self._objects.put(key, data)
+        self._meter.uploaded("raw_log", time.perf_counter() - started)
 
     def _answer(self) -> None:
         persisted = self._spool.persisted_offset
@@ -183,8 +197,8 @@ class Shipper:
         )
 
     def _failed(self, error: Exception) -> None:
-        self._meter.upload_failed()
-        _log.warning("shipper.retry", error=repr(error), persisted=self._spool.persisted_offset)
+        self._outage.failed(error)
+        self._spool.reserve.relieve(error)
 
 
 def _hour(moment: datetime) -> datetime:

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     and_,
     insert,
     or_,
@@ -68,6 +69,24 @@ class FeedbackStore:
         rows = [columns(first[identity]) for identity in sorted(first)]
         return set(self._connection.execute(statement, rows).scalars())
 
+    def find(self, source: str, id_: str) -> Verdict | None:
+        """Return what the record of this identity says, if there is one."""
+        query = select(feedback).where(feedback.c.source == source, feedback.c.id == id_)
+        row = self._connection.execute(query).mappings().one_or_none()
+        return None if row is None else read(row, Verdict)
+
+    def newest(self, *, model: str | None, limit: int) -> list[Verdict]:
+        """Return the verdicts received last, oldest first."""
+        order = (feedback.c.received_at, feedback.c.shard, feedback.c.offset)
+        query = select(feedback).order_by(*(column.desc() for column in order)).limit(limit)
+        return self._verdicts(query, model)[::-1]
+
+    def after(self, offsets: Offsets, *, model: str | None, limit: int) -> list[Verdict]:
+        """Return verdicts at or beyond the offsets, per shard ascending; unnamed shards whole."""
+        query = select(feedback).where(_beyond(offsets))
+        query = query.order_by(feedback.c.shard, feedback.c.offset).limit(limit)
+        return self._verdicts(query, model)
+
     def on_touched_subjects(self, model: str, since: Offsets) -> list[Verdict]:
         """Return all verdicts on those subjects that have at least one beyond `since`."""
         touched = select(feedback.c.subject_id).where(feedback.c.model == model, _beyond(since))
@@ -75,6 +94,11 @@ class FeedbackStore:
             select(feedback).where(feedback.c.model == model, feedback.c.subject_id.in_(touched))
         )
         return [read(row, Verdict) for row in rows.mappings()]
+
+    def _verdicts(self, query: Select[Any], model: str | None) -> list[Verdict]:
+        if model is not None:
+            query = query.where(feedback.c.model == model)
+        return [read(row, Verdict) for row in self._connection.execute(query).mappings()]
 
     def _precedence(self, row: ReadOnlyColumnCollection[str, KeyedColumnElement[Any]]) -> Any:
         """Return `Verdict.precedence` in SQL."""

@@ -125,6 +125,26 @@ feedback = Table(
     UniqueConstraint("shard", "offset"),
     Index("ix_feedback_model_subject", "model", "subject_id"),
     Index("ix_feedback_prediction", "prediction_id"),
+    Index("ix_feedback_received", "received_at", "shard", "offset"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", String(80), primary_key=True),  # "<name of its object>-<line>"
+    Column("key", String(255), nullable=False),
+    Column("line", Integer, nullable=False),
+    Column("code", String(63), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("received_at", _Time, nullable=False),
+    Column("model", String(63)),  # these three as far as the record lets us know
+    Column("source", String(255)),
+    Column("record_id", String(255)),
+    Column("state", String(16), nullable=False),
+    Column("replays", Integer, nullable=False),
+    Column("replayed_at", _Time),
+    Index("ix_quarantine_state_received", "state", "received_at", "id"),
+    Index("ix_quarantine_identity", "source", "record_id"),
 )
 
 predictions = Table(

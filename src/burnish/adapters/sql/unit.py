@@ -15,6 +15,7 @@ from burnish.adapters.sql.locks import Locks
 from burnish.adapters.sql.models import SqlModels
 from burnish.adapters.sql.monitoring import SqlOutcomes
 from burnish.adapters.sql.predictions import SqlPredictions
+from burnish.adapters.sql.quarantine import QuarantineStore
 from burnish.adapters.sql.releases import SqlReleases, SqlReplicas, SqlVersions
 from burnish.adapters.sql.runs import SqlEvaluations, SqlRuns
 from burnish.adapters.sql.trail import SqlAudit, SqlOutbox
@@ -92,6 +93,7 @@ class SqlUnit:
         self.audit = SqlAudit(connection, self._clock, locks)
         self.outbox = SqlOutbox(connection, self._clock, self._trace_id, locks)
         self.feedback = FeedbackStore(connection)
+        self.quarantine = QuarantineStore(connection)
         self.predictions = SqlPredictions(self._engine)
         self.datasets = DatasetStore(connection, locks)
         self.decisions = DecisionStore(connection)

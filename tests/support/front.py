@@ -1,3 +1,5 @@
+"""The feedback front as a process of its own, and a record that it takes."""
+
 import hashlib
 import json
 import os
@@ -25,7 +27,7 @@ from burnish.feedback.model import RawRecord
 SECRET = b"s" * 32
 BEARER = "a-token"
 DEADLINE_S = 30
-ROLE = Path(__file__).parent / "role.py"
+ROLE = Path(__file__).with_name("ingest_role.py")
 
 
 class Front:
@@ -51,10 +53,17 @@ class Front:
             }
         )
 
-    def start(self, *, crash_at: str = "", seal_seconds: float = 3600.0) -> None:
+    def start(self, *, crash_at: str = "", **options: Any) -> None:
+        """Start it with some of `ingest_role.Options` and wait until it answers."""
         log = (self.data / "log").open("ab")
         self.process = subprocess.Popen(
-            [sys.executable, str(ROLE), str(self.data), str(self.port), str(seal_seconds)],
+            [
+                sys.executable,
+                str(ROLE),
+                str(self.data),
+                str(self.port),
+                json.dumps(options),
+            ],
             env={**os.environ, "BURNISH_CRASH_AT": crash_at},
             stdout=log,
             stderr=log,
@@ -178,6 +187,18 @@ def _stopped(tmp_path: Path) -> Iterator[Front]:
 def _front(stopped: Front) -> Front:
     stopped.start()
     return stopped
+
+
+@pytest.fixture(name="lasting", scope="module")
+def _lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """A running front that all tests of a module share: each speaks of a source of its own."""
+    front = Front(tmp_path_factory.mktemp("front"))
+    front.publish()
+    front.start()
+    yield front
+    if front.process is not None:
+        front.process.kill()
+        front.ended()
 
 
 @pytest.fixture(name="record")

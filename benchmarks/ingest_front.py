@@ -1,0 +1,104 @@
+"""What does durability cost? The feedback front with its spool, and with a log that forgets."""
+
+import itertools
+import os
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from kit.front import Front
+from kit.load import elsewhere
+from kit.rounds import QUICK_ROUNDS, ROUNDS, arguments, interleaved, median, ratio, table, verdict
+
+CLIENTS = 64
+BATCH = 1000
+BATCH_CLIENTS = 4  # bodies of half a megabyte: more in flight only wait
+FRAME = b"x" * 560  # bytes that one record takes in the spool
+
+
+def main() -> None:
+    options = arguments(__doc__ or "")
+    rounds, seconds = (QUICK_ROUNDS, 1.0) if options.quick else (ROUNDS, 4.0)
+    names = (f"{number:06d}" for number in itertools.count())
+    with tempfile.TemporaryDirectory(dir=options.folder, prefix="burnish-bench-") as name:
+        folder = Path(name)
+        fronts = {kind: Front(folder / kind, kind) for kind in ("durable", "forgetful")}
+
+        spent: dict[str, list[float]] = defaultdict(list)  # processor seconds per record
+
+        def rate(kind: str, batch: int, clients: int) -> float:
+            front = fronts[kind]
+            before = front.cpu_s()
+            records, took = elsewhere(
+                what="rate",
+                port=front.port,
+                run=next(names),
+                batch=batch,
+                clients=clients,
+                seconds=seconds,
+                ready=int((12_000 if batch == 1 else 100) * seconds),
+            )
+            spent[f"{kind} {batch}"].append((front.cpu_s() - before) / records)
+            return float(records / took)
+
+        def idle() -> float:
+            return elsewhere(what="idle", port=fronts["durable"].port, run=next(names), count=300)
+
+        try:
+            found = interleaved(
+                {
+                    "durable 1": lambda: rate("durable", 1, CLIENTS),
+                    "forgetful 1": lambda: rate("forgetful", 1, CLIENTS),
+                    f"durable {BATCH}": lambda: rate("durable", BATCH, BATCH_CLIENTS),
+                    f"forgetful {BATCH}": lambda: rate("forgetful", BATCH, BATCH_CLIENTS),
+                    "idle": idle,
+                    "sync": lambda: sync(folder),
+                },
+                rounds=rounds,
+            )
+        finally:
+            for front in fronts.values():
+                front.close()
+    rows = [["records per second", "durable", "not durable", "ratio"]]
+    cpu = [["processor µs per record", "durable", "not durable", "ratio"]]
+    for batch, text, least in (
+        (1, f"single, {CLIENTS} in flight", 0.45),
+        (BATCH, f"NDJSON x {BATCH}, {BATCH_CLIENTS} in flight", 0.4),
+    ):
+        one, other = found[f"durable {batch}"], found[f"forgetful {batch}"]
+        judged = verdict(ratio(one, other), at_least=least)
+        rows.append([text, f"{median(one):,.0f}", f"{median(other):,.0f}", judged])
+        one, other = spent[f"durable {batch}"], spent[f"forgetful {batch}"]
+        both = (f"{median(values) * 1e6:.0f}" for values in (one, other))
+        cpu.append([text, *both, verdict(ratio(one, other))])
+    table(f"{rounds} rounds of {seconds:g} s, medians", rows)
+    table("The same, in processor time: what other work on the machine does not change", cpu)
+    table(
+        "One record at a time, medians",
+        [
+            ["", "µs"],
+            ["acknowledged after", f"{median(found['idle']) * 1e6:.0f}"],
+            ["fdatasync alone", f"{median(found['sync']) * 1e6:.0f}"],
+            ["ratio", verdict(ratio(found["idle"], found["sync"]), at_most=3)],
+        ],
+    )
+
+
+def sync(folder: Path) -> float:
+    """Return the median seconds of a raw append and fdatasync."""
+    path = folder / "raw"
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    took = []
+    for _ in range(300):
+        os.write(handle, FRAME)
+        started = time.perf_counter()
+        os.fdatasync(handle)
+        took.append(time.perf_counter() - started)
+    os.close(handle)
+    return statistics.median(took)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""The feedback front as a process of its own, with its spool or with a log that forgets."""
+
+import hashlib
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from burnish.adapters.directory import PublishedDirectory
+from burnish.adapters.ingest_metrics import IngestMetrics
+from burnish.adapters.ingest_server import FailStop, serve_ingest
+from burnish.adapters.objects import LocalObjects
+from burnish.adapters.prediction_lookup import PredictionLookup
+from burnish.adapters.raw_log import RawLogReader
+from burnish.adapters.spool.log import Spool
+from burnish.adapters.spool.quarantine import QuarantineSpool
+from burnish.adapters.spool.shipper import Shipper
+from burnish.adapters.sql.engine import make_engine
+from burnish.adapters.sql.predictions import SqlPredictions
+from burnish.adapters.sql.quarantine import SqlQuarantineIndex
+from burnish.adapters.sql.raw_log import SqlManifest
+from burnish.adapters.sql.schema import metadata
+from burnish.adapters.system import new_trace_id, utc_now
+from burnish.feedback.model import Incoming, Outcome, Receipt
+from burnish.feedback.ports import Receipts
+from burnish.ingest.app import IngestApp, IngestLimits
+from burnish.ingest.records import Records
+
+BEARER = "a-token"
+SECRET = b"s" * 32
+SHARD = "0"
+START_S = 30.0
+
+
+class Forgetful:
+    """A log without disk, dedupe or thread: what the front alone costs."""
+
+    shard = SHARD
+
+    def __init__(self) -> None:
+        self._offsets = itertools.count()
+
+    def append(self, records: Sequence[Incoming], done: Callable[[Receipts], None]) -> None:
+        done([Receipt(next(self._offsets), Outcome.ACCEPTED) for _ in records])
+
+    def failure(self) -> str | None:
+        return None
+
+
+class Front:
+    """One such process, from a free port to its end."""
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        folder.mkdir(parents=True)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        command = [sys.executable, __file__, str(folder), str(self.port), kind]
+        self._process = subprocess.Popen(command)
+        deadline = time.monotonic() + START_S
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    self.close()
+                    raise
+                time.sleep(0.02)
+            else:
+                return
+
+    def cpu_s(self) -> float:
+        """Return the seconds of processor time that it has taken so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def close(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(START_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def serve(folder: Path, port: int, kind: str) -> None:
+    """Run the front until SIGTERM."""
+    directory = PublishedDirectory(folder / "published.json", SECRET)
+    key = {"sha256": hashlib.sha256(BEARER.encode()).hexdigest(), "name": "b", "role": "admin"}
+    model = {"labels": ["good", "defect"], "kind": "image-classification"}
+    directory.publish({"models": {"laundry": model}, "keys": [key]})
+    engine = make_engine(f"sqlite:///{folder / 'burnish.db'}")
+    metadata.create_all(engine)
+    objects = LocalObjects(folder / "objects", base_url="", secret=SECRET, clock=utc_now)
+    metrics, fail_stop = IngestMetrics(CollectorRegistry()), FailStop()
+    spool = Spool(
+        folder / "spool",
+        shard=SHARD,
+        history=RawLogReader(objects, engine),
+        clock=utc_now,
+        meter=metrics,
+        failed=fail_stop,
+    )
+    shipper = Shipper(spool, objects, SqlManifest(engine), meter=metrics)
+    quarantine = QuarantineSpool(
+        folder / "spool" / "quarantine",
+        objects,
+        index=SqlQuarantineIndex(engine),
+        reserve=spool.reserve,
+        meter=metrics,
+        failed=fail_stop,
+    )
+    shipper.start()
+
+    def on_stop() -> None:
+        shipper.close(deadline_s=0.0)
+        quarantine.close(deadline_s=0.0)
+        spool.close()
+        engine.dispose()
+
+    log = spool if kind == "durable" else Forgetful()
+    records = Records(
+        log=log,
+        quarantine=quarantine,
+        predictions=PredictionLookup(SqlPredictions(engine)),
+        meter=metrics,
+        clock=utc_now,
+        cap=IngestLimits().record_bytes,
+    )
+    app = IngestApp(
+        records=records,
+        log=log,
+        sealer=shipper,
+        directory=directory,
+        meter=metrics,
+        new_trace_id=new_trace_id,
+    )
+    serve_ingest(
+        host="127.0.0.1",
+        port=port,
+        app=app,
+        on_stop=on_stop,
+        fail_stop=fail_stop,
+        header_deadline_s=5.0,
+        drain_s=5.0,
+    )
+
+
+if __name__ == "__main__":
+    os.environ.pop("BURNISH_CRASH_AT", None)
+    serve(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

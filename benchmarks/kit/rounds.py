@@ -1,0 +1,69 @@
+"""Rounds of contenders that take turns, so that a busy machine slows all of them alike."""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+ROUNDS = 7
+QUICK_ROUNDS = 3
+
+
+def arguments(question: str) -> argparse.Namespace:
+    """Return `--quick` and `--folder` of the command line."""
+    parser = argparse.ArgumentParser(description=question)
+    parser.add_argument(
+        "--quick", action="store_true", help="smaller and fewer: only to see it run"
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=None, help="on the disk to be measured (default: temporary)"
+    )
+    return parser.parse_args()
+
+
+def interleaved(
+    contenders: Mapping[str, Callable[[], float]], *, rounds: int
+) -> dict[str, list[float]]:
+    """Run every contender once a round, in alternating order; return what each returned."""
+    found: dict[str, list[float]] = {name: [] for name in contenders}
+    for number in range(rounds):
+        names = list(contenders)
+        for name in names if number % 2 == 0 else reversed(names):
+            found[name].append(contenders[name]())
+    return found
+
+
+def median(values: Sequence[float]) -> float:
+    return statistics.median(values)
+
+
+def ratio(over: Sequence[float], under: Sequence[float]) -> float:
+    """Return the median of the rounds' ratios: what slowed one round slowed both of its sides."""
+    return statistics.median(one / other for one, other in zip(over, under, strict=True))
+
+
+def verdict(value: float, *, at_least: float | None = None, at_most: float | None = None) -> str:
+    if at_least is not None:
+        return f"{value:.2f} (≥ {at_least:g}: {'met' if value >= at_least else 'MISSED'})"
+    if at_most is not None:
+        return f"{value:.2f} (≤ {at_most:g}: {'met' if value <= at_most else 'MISSED'})"
+    return f"{value:.2f}"
+
+
+def table(title: str, rows: Sequence[Sequence[str]]) -> None:
+    """Print rows, the first of which is the header, as a Markdown table."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in rows
+    ]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    print(f"\n{title}\n\n" + "\n".join(lines), flush=True)
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Return how many seconds it takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started

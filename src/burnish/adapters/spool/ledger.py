@@ -1,0 +1,133 @@
+"""The ledger of identities: for each record its whole identity, in the order of offsets, on disk.
+
+    crc32c 4 | offset 8 | identity's hash 16 | body's hash 16 | length of the name 4 | name
+
+All numbers are little-endian; the checksum covers what follows it. Sorted runs point into the
+ledger by position: a run's hash says where to look, the name found there says whether it is so.
+"""
+
+import mmap
+import os
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+import google_crc32c
+from msgspec import Struct
+
+from burnish.adapters.files import sync_folder
+from burnish.kernel.errors import Conflict
+
+_CHECK: Final = struct.Struct("<I")
+_FIELDS: Final = struct.Struct("<Q16s16sI")
+_HEAD: Final = _CHECK.size + _FIELDS.size
+
+
+class IdentitiesDamaged(Conflict):
+    """A file of identities is not as it was written. It is removed: the next start rebuilds it."""
+
+    code = "spool.identities_damaged"
+
+
+class Known(Struct, frozen=True, gc=False):
+    """A record that is kept: where it lies, and the 16-byte hashes of its identity and body."""
+
+    hash: bytes
+    offset: int
+    body: bytes
+
+
+class LedgerView:
+    """The ledger as it was at some moment, mapped: its pages are the kernel's to drop."""
+
+    def __init__(self, path: Path, handle: int, size: int) -> None:
+        self._path, self._size = path, size
+        self._map = mmap.mmap(handle, size, prot=mmap.PROT_READ) if size else b""
+
+    def at(self, position: int) -> tuple[bytes, Known, int]:
+        """Return a name, its record, and the next position. Raises IdentitiesDamaged."""
+        start = position + _HEAD
+        if start <= self._size:
+            fields = self._map[position + _CHECK.size : start]
+            offset, hash_, body, length = _FIELDS.unpack(fields)
+            if start + length <= self._size:
+                name = self._map[start : start + length]
+                (checksum,) = _CHECK.unpack(self._map[position : position + _CHECK.size])
+                if checksum == _checksum(fields, name):
+                    return name, Known(hash_, offset, body), start + length
+        self._path.unlink(missing_ok=True)
+        raise IdentitiesDamaged(
+            f"{self._path} is broken at byte {position}: start again, it will be rebuilt.",
+            path=str(self._path),
+        )
+
+    def scan(self, start: int, end: int) -> Iterator[tuple[int, Known, int]]:
+        """Yield each record between two positions, with its own and the next one's.
+
+        Raises:
+            IdentitiesDamaged: a record is not as it was written.
+        """
+        position = start
+        while position < end:
+            _, known, following = self.at(position)
+            yield position, known, following
+            position = following
+
+
+class Ledger:
+    """The file, open for appending by one thread.
+
+    Args:
+        path: of the file.
+        size: bytes that are known to be durable; what follows them was never counted, and is cut.
+
+    Raises:
+        IdentitiesDamaged: the file is shorter.
+    """
+
+    def __init__(self, path: Path, *, size: int) -> None:
+        self._path, self.size = path, size
+        is_new = not path.exists()
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if is_new:
+            sync_folder(path.parent)
+        if os.fstat(self._handle).st_size < size:
+            self.close()
+            path.unlink()
+            raise IdentitiesDamaged(f"{path} has lost its end: start again.", path=str(path))
+        os.ftruncate(self._handle, size)
+
+    def append(self, items: Iterable[tuple[bytes, Known]]) -> list[int]:
+        """Add records and sync; return the position of each. After an OSError, `cut`."""
+        parts: list[bytes] = []
+        positions = []
+        end = self.size
+        for name, known in items:
+            fields = _FIELDS.pack(known.offset, known.hash, known.body, len(name))
+            parts += (_CHECK.pack(_checksum(fields, name)), fields, name)
+            positions.append(end)
+            end += _HEAD + len(name)
+        view = memoryview(b"".join(parts))
+        while view:
+            view = view[os.pwrite(self._handle, view, end - len(view)) :]
+        os.fdatasync(self._handle)
+        self.size = end
+        return positions
+
+    def cut(self, size: int) -> None:
+        """Take back what was added beyond a size."""
+        os.ftruncate(self._handle, size)
+        self.size = size
+
+    def view(self) -> LedgerView:
+        """Return what is there now, for reading in any thread."""
+        return LedgerView(self._path, self._handle, self.size)
+
+    def close(self) -> None:
+        """Close the file; views stay."""
+        os.close(self._handle)
+
+
+def _checksum(fields: bytes, name: bytes) -> int:
+    return int(google_crc32c.extend(google_crc32c.value(fields), name))

@@ -1,0 +1,147 @@
+"""The ingest role as bootstrap wires it, for tests that need it as a process of its own."""
+
+import itertools
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from prometheus_client import CollectorRegistry
+
+from burnish.adapters.directory import PublishedDirectory
+from burnish.adapters.ingest_metrics import IngestMetrics
+from burnish.adapters.ingest_server import FailStop, serve_ingest
+from burnish.adapters.objects import LocalObjects
+from burnish.adapters.objects_s3 import Credentials, S3Objects
+from burnish.adapters.prediction_lookup import PredictionLookup
+from burnish.adapters.raw_log import RawLogReader
+from burnish.adapters.spool.log import Spool, SpoolSettings
+from burnish.adapters.spool.quarantine import QuarantineSpool
+from burnish.adapters.spool.shipper import Shipper, ShipperSettings
+from burnish.adapters.sql.engine import make_engine
+from burnish.adapters.sql.predictions import SqlPredictions
+from burnish.adapters.sql.quarantine import SqlQuarantineIndex
+from burnish.adapters.sql.raw_log import SqlManifest
+from burnish.adapters.sql.schema import metadata
+from burnish.adapters.system import new_trace_id, utc_now
+from burnish.ingest.app import IngestApp, IngestLimits
+from burnish.ingest.records import Records
+
+SECRET = b"s" * 32
+SHARD = "0"
+SEGMENT_BYTES = 1000  # a few records: every test rotates
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """What a test may have otherwise."""
+
+    seal_seconds: float = 3600.0
+    seal_bytes: int = 16 << 20
+    segment_bytes: int = SEGMENT_BYTES
+    hot: int = 2  # identities: a few records become a run, a few more are merged
+    clock_jumps: tuple[float, ...] = (0.0,)  # seconds that each look at the clock is off, in turn
+    reserve_bytes: int = 1 << 20
+    s3_url: str = ""  # empty: a local folder
+    s3_endpoint: str = ""
+    s3_timeout_s: float = 5.0
+    drain_s: float = 10.0
+    limits: IngestLimits = IngestLimits()
+    sync: bool = True  # False: lie to the process about its syncs, as a bad disk would
+
+
+def objects_of(data: Path, options: Options) -> LocalObjects | S3Objects:
+    if not options.s3_url:
+        return LocalObjects(
+            data / "objects", base_url="http://127.0.0.1:1", secret=SECRET, clock=utc_now
+        )
+    return S3Objects(
+        options.s3_url,
+        endpoint=options.s3_endpoint,
+        region="us-east-1",
+        credentials=Credentials(key_id="tests", secret="of-burnish"),
+        allow_http=True,
+        timeout_s=options.s3_timeout_s,
+    )
+
+
+def main(data: Path, port: int, options: Options) -> None:
+    if not options.sync:
+        unsynced: Any = os
+        unsynced.fsync = unsynced.fdatasync = lambda _handle: None
+    engine = make_engine(f"sqlite:///{data / 'burnish.db'}")
+    metadata.create_all(engine)
+    objects = objects_of(data, options)
+    metrics = IngestMetrics(CollectorRegistry())
+    fail_stop = FailStop()
+    jumps = itertools.cycle(options.clock_jumps)
+    folder = data / "spool" / SHARD
+    spool = Spool(
+        folder,
+        shard=SHARD,
+        history=RawLogReader(objects, engine),
+        clock=lambda: utc_now() + timedelta(seconds=next(jumps)),
+        meter=metrics,
+        failed=fail_stop,
+        settings=SpoolSettings(
+            segment=options.segment_bytes, reserve=options.reserve_bytes, hot=options.hot
+        ),
+    )
+    quarantine = QuarantineSpool(
+        folder / "quarantine",
+        objects,
+        index=SqlQuarantineIndex(engine),
+        reserve=spool.reserve,
+        meter=metrics,
+        failed=fail_stop,
+    )
+    shipper = Shipper(
+        spool,
+        objects,
+        SqlManifest(engine),
+        meter=metrics,
+        settings=ShipperSettings(
+            seal_seconds=options.seal_seconds, seal_bytes=options.seal_bytes, retry_cap_s=1.0
+        ),
+    )
+    metrics.watch(spool.backlog, reserve=spool.reserve, shipper=shipper, quarantine=quarantine)
+    shipper.start()
+
+    def on_stop() -> None:
+        shipper.close(deadline_s=options.drain_s)
+        quarantine.close(deadline_s=options.drain_s)
+        spool.close()
+        engine.dispose()
+
+    records = Records(
+        log=spool,
+        quarantine=quarantine,
+        predictions=PredictionLookup(SqlPredictions(engine)),
+        meter=metrics,
+        clock=utc_now,
+        cap=options.limits.record_bytes,
+    )
+    app = IngestApp(
+        records=records,
+        log=spool,
+        sealer=shipper,
+        directory=PublishedDirectory(data / "published" / "directory.json", SECRET),
+        meter=metrics,
+        new_trace_id=new_trace_id,
+        limits=options.limits,
+    )
+    serve_ingest(
+        host="127.0.0.1",
+        port=port,
+        app=app,
+        on_stop=on_stop,
+        fail_stop=fail_stop,
+        header_deadline_s=1.0,
+        drain_s=35.0,
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), msgspec.json.decode(sys.argv[3], type=Options))
