@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from burnish.adapters.objects import LocalObjects
 from burnish.adapters.system import new_id
 from burnish.evaluation.model import Evaluation, Performance, Verdict
-from burnish.evaluation.ports import Labelled
+from burnish.evaluation.ports import HeldOut, Labelled
 from burnish.evaluation.service import Artifact, EmptyHoldout, Judge
 from burnish.kernel.digest import digest
-from burnish.kernel.ids import RunId
+from burnish.kernel.ids import DatasetId, RunId
 from burnish.kernel.inference import LoadedModel
 from burnish.kernel.objects import payload_key
 from support.ledger import NOON, Ledger
@@ -117,7 +117,7 @@ class Court:
             self.ledger.unit(),
             run=RunId(run or new_id()),
             policy=self.policy,
-            holdout=self.holdout,
+            holdout=HeldOut(dataset=DatasetId("laundry@1"), epoch=1, examples=self.holdout),
             validation=(1, 1),
             candidate=self.artifact(candidate),
             champion=None if champion is None else self.artifact(champion),

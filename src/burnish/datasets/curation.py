@@ -5,7 +5,7 @@ Datasets are built by it and triggers count by it, so that the two agree.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -82,6 +82,7 @@ def curate(
     held: Collection[str] = frozenset(),
     exam: Exam = NO_EXAM,
     rank: Callable[[str], int] = lambda _: 0,
+    reviewers: Collection[str] = (),
 ) -> Curated:
     """Choose the verdict that counts for each subject and each content.
 
@@ -92,6 +93,7 @@ def curate(
         exam: the subjects of the policy's `holdout_source`: on them, and on content that they show,
             nobody else is heard.
         rank: of subjects that show the same content, one of the lowest rank stands for it.
+        reviewers: actors whose word settles what others disagreed on before it.
     """
     left_out: dict[Place, Reason] = {}
     subjects: defaultdict[str, list[Verdict]] = defaultdict(list)
@@ -109,7 +111,7 @@ def curate(
             subjects[verdict.subject_id].append(verdict)
     examples: list[Example] = []
     for said in subjects.values():
-        winner = _last_word(said, left_out)
+        winner = _last_word(said, reviewers, left_out)
         if winner is None:
             continue
         found = inputs[winner.place]
@@ -118,7 +120,7 @@ def curate(
         else:
             uncertain = any(verdict.selection is Selection.UNCERTAINTY for verdict in said)
             examples.append(Example(verdict=winner, payload_sha256=found, uncertain=uncertain))
-    kept = _one_per_content(examples, exam, rank, left_out)
+    kept = _one_per_content(examples, exam, rank, reviewers, left_out)
     return Curated(examples=sorted(kept, key=lambda kept: kept.subject), left_out=left_out)
 
 
@@ -160,11 +162,13 @@ def _one_per_identity(
     return records.values()
 
 
-def _last_word(said: list[Verdict], left_out: dict[Place, Reason]) -> Verdict | None:
+def _last_word(
+    said: list[Verdict], reviewers: Collection[str], left_out: dict[Place, Reason]
+) -> Verdict | None:
     """Return the last verdict on a subject, or None if its judges disagree.
 
     Everyone may change their mind, so each actor's latest verdict speaks for them. Records without
-    an actor speak for one unknown person.
+    an actor speak for one unknown person. A reviewer's word settles what was said before it.
     """
     latest: dict[str | None, Verdict] = {}
     for verdict in sorted(said, key=lambda verdict: verdict.recency):
@@ -172,22 +176,35 @@ def _last_word(said: list[Verdict], left_out: dict[Place, Reason]) -> Verdict | 
             left_out[latest[verdict.actor].place] = Reason.SUPERSEDED
         latest[verdict.actor] = verdict
     words = sorted(latest.values(), key=lambda verdict: verdict.recency)
-    if len({verdict.final for verdict in words}) > 1:
+    if len({verdict.final for verdict in _unsettled(words, reviewers)}) > 1:
         left_out.update((verdict.place, Reason.CONTRADICTION) for verdict in words)
         return None
     left_out.update((verdict.place, Reason.SUPERSEDED) for verdict in words[:-1])
     return words[-1]
 
 
+def _unsettled(words: Sequence[Verdict], reviewers: Collection[str]) -> Sequence[Verdict]:
+    """Return, of verdicts in order of recency, those that no reviewer has spoken after.
+
+    Reviewers settle what others said, not what another reviewer did: if they disagree, all wait.
+    """
+    spoken = [number for number, verdict in enumerate(words) if verdict.actor in reviewers]
+    if not spoken:
+        return words
+    return [words[number] for number in spoken] + list(words[spoken[-1] + 1 :])
+
+
 def _one_per_content(
     examples: list[Example],
     exam: Exam,
     rank: Callable[[str], int],
+    reviewers: Collection[str],
     left_out: dict[Place, Reason],
 ) -> Iterable[Example]:
     """Of subjects with the same bytes, one counts if all agree on the label, else none.
 
-    Where some disagree with an exam that agrees with itself, the exam is right.
+    Where some disagree with an exam that agrees with itself, the exam is right; else a reviewer is
+    who spoke last.
     """
     contents: defaultdict[str, list[Example]] = defaultdict(list)
     for example in examples:
@@ -197,6 +214,10 @@ def _one_per_content(
         agreed = group
         if _disagree(agreed):
             agreed = [example for example in group if example.subject in exam.subjects]
+            if not agreed:
+                words = sorted((example.verdict for example in group), key=lambda v: v.recency)
+                open_ = {verdict.place for verdict in _unsettled(words, reviewers)}
+                agreed = [example for example in group if example.verdict.place in open_]
         if not agreed or _disagree(agreed):
             left_out.update((example.verdict.place, Reason.CONTRADICTION) for example in group)
             continue

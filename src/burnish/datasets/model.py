@@ -87,6 +87,9 @@ class Reason(StrEnum):
     UNCERTAIN_IN_HOLDOUT = "uncertain_in_holdout"  # chosen by uncertainty, on a held-out subject
     HELD_OUT = "held_out"  # its subject or content is held out, on another record's word
     TRAINED_BEFORE = "trained_before"  # would be held out, but it or its content has trained
+    RESERVED = "reserved"  # kept for the next holdout, since the present one is worn
+    ACTOR_SHARE = "actor_share"  # one actor's corrections beyond the share that counts
+    ERASED = "erased"  # taken out for good: a person's right
     UNREADABLE = "unreadable"  # the line breaks the schema that it names
 
 
@@ -149,3 +152,4 @@ class Dataset(Struct, frozen=True, kw_only=True):
     left_out: dict[str, int]  # reason -> records
     manifest: str  # digest of manifest.json, under which it is stored
     created_at: datetime
+    epoch: int = 1  # of its holdout

@@ -2,7 +2,9 @@
 
 from typing import Protocol
 
+from burnish.datasets.looks import LookStore
 from burnish.datasets.model import Dataset
+from burnish.feedback.erasure import TombstoneStore
 from burnish.feedback.prediction import PredictionStore
 from burnish.feedback.verdict import Offsets
 from burnish.kernel.ids import DatasetId
@@ -48,4 +50,14 @@ class DatasetUnit(Unit, Protocol):
     @property
     def predictions(self) -> PredictionStore:
         """What serving answered, to find the inputs that records refer to."""
+        ...
+
+    @property
+    def looks(self) -> LookStore:
+        """The looks at every holdout."""
+        ...
+
+    @property
+    def tombstones(self) -> TombstoneStore:
+        """What was erased."""
         ...

@@ -52,6 +52,9 @@ class DatasetPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     validation: float = 0.2  # share of the subjects that are not held out
     holdout: int = 300  # subjects, drawn by hash from those not chosen by uncertainty
     holdout_source: str = ""  # if set, exactly this source's subjects are the holdout
+    look_budget: int = 50  # evaluations on one holdout, then another is drawn; 0: no end
+    actor_share: float = 0.3  # of the effective corrections that one actor may make; 1: all
+    reviewers: tuple[str, ...] = ()  # actors whose later verdict settles a contradiction
 
 
 class PayloadPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -182,6 +185,7 @@ def _check(policy: ModelPolicy) -> None:
     duration(policy.train.max_train_time)
     shares = {
         "dataset.validation": policy.dataset.validation,
+        "dataset.actor_share": policy.dataset.actor_share,
         "capture.sample": policy.capture.sample,
         "gates.validation": policy.gates.validation,
         "gates.holdout": policy.gates.holdout,
@@ -196,6 +200,7 @@ def _check(policy: ModelPolicy) -> None:
         "trigger.min_days": policy.trigger.min_days,
         "trigger.urgent_corrections": policy.trigger.urgent_corrections,
         "dataset.holdout": policy.dataset.holdout,
+        "dataset.look_budget": policy.dataset.look_budget,
         "train.max_retries": policy.train.max_retries,
         "feedback.window_days": policy.feedback.window_days,
         "monitor.min_outcomes": policy.monitor.min_outcomes,

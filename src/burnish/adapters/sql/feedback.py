@@ -1,6 +1,6 @@
 """The feedback projection in SQL: tables `feedback` and `shards`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -8,6 +8,8 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
+    delete,
+    func,
     insert,
     or_,
     select,
@@ -18,8 +20,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.elements import KeyedColumnElement
 
+from burnish.adapters.sql.erasures import chunks
 from burnish.adapters.sql.rows import bytewise, columns, inserting, read
-from burnish.adapters.sql.schema import feedback, shards
+from burnish.adapters.sql.schema import feedback, predictions, shards
+from burnish.datasets.curation import OWN_STORE
+from burnish.feedback.erasure import Identity, Scope
 from burnish.feedback.verdict import Offsets, Verdict
 from burnish.kernel.errors import Stale
 
@@ -94,6 +99,80 @@ class FeedbackStore:
             select(feedback).where(feedback.c.model == model, feedback.c.subject_id.in_(touched))
         )
         return [read(row, Verdict) for row in rows.mappings()]
+
+    def in_scope(self, scope: Scope) -> list[Verdict]:
+        """Return the verdicts that a request to erase means."""
+        wanted = {
+            feedback.c.subject_id: scope.subject,
+            feedback.c.source: scope.source,
+            feedback.c.id: scope.id,
+        }
+        query = select(feedback).where(
+            *(column == value for column, value in wanted.items() if value is not None)
+        )
+        return self._verdicts(query.order_by(feedback.c.source, feedback.c.id), scope.model)
+
+    def forget(self, identities: Collection[Identity]) -> None:
+        """Take verdicts out of the projection."""
+        for source, id_ in sorted(identities):
+            self._connection.execute(
+                delete(feedback).where(feedback.c.source == source, feedback.c.id == id_)
+            )
+
+    def judging(self, payloads: Collection[str]) -> set[str]:
+        """Return those of these payloads, by digest, that a verdict still judges."""
+        found: set[str] = set()
+        for chunk in chunks(payloads):
+            named = select(feedback.c.payload).where(
+                feedback.c.payload.in_([OWN_STORE + digest for digest in chunk])
+            )
+            found.update(
+                uri.removeprefix(OWN_STORE) for uri in self._connection.execute(named).scalars()
+            )
+            captured = (
+                select(predictions.c.payload_sha256)
+                .join(feedback, feedback.c.prediction_id == predictions.c.id)
+                .where(predictions.c.payload_sha256.in_(chunk), feedback.c.payload.is_(None))
+            )
+            found.update(self._connection.execute(captured).scalars())
+        return found
+
+    def disputed(self, model: str, *, limit: int) -> list[Verdict]:
+        """Return all verdicts on subjects or payloads that were not always given one label.
+
+        Of the subjects with the lowest names, `limit` of those disputed by subject and as many of
+        those disputed by payload.
+        """
+        said = select(feedback).where(feedback.c.model == model)
+        many = func.count(feedback.c.final.distinct()) > 1
+        subjects = (
+            select(feedback.c.subject_id)
+            .where(feedback.c.model == model)
+            .group_by(feedback.c.subject_id)
+            .having(many)
+            .order_by(feedback.c.subject_id)
+            .limit(limit)
+        )
+        shown = func.coalesce(feedback.c.payload, OWN_STORE + predictions.c.payload_sha256)
+        seen = feedback.outerjoin(predictions, feedback.c.prediction_id == predictions.c.id)
+        payloads = (
+            select(shown)
+            .select_from(seen)
+            .where(feedback.c.model == model, shown.is_not(None))
+            .group_by(shown)
+            .having(many)
+            .order_by(func.min(feedback.c.subject_id))
+            .limit(limit)
+        )
+        showing = (
+            select(feedback.c.subject_id)
+            .select_from(seen)
+            .where(feedback.c.model == model, shown.in_(payloads))
+        )
+        query = said.where(
+            or_(feedback.c.subject_id.in_(subjects), feedback.c.subject_id.in_(showing))
+        )
+        return self._verdicts(query, None)
 
     def _verdicts(self, query: Select[Any], model: str | None) -> list[Verdict]:
         if model is not None:

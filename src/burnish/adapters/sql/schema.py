@@ -179,7 +179,47 @@ datasets = Table(
     Column("left_out", JSON, nullable=False),  # reason -> records
     Column("manifest", String(71), nullable=False),  # its digest, which is part of its key
     Column("created_at", _Time, nullable=False),
+    Column("epoch", Integer, nullable=False, server_default="1"),  # of its holdout
     UniqueConstraint("model", "number"),
+)
+
+holdout_looks = Table(
+    "holdout_looks",
+    metadata,
+    Column("run", String(36), primary_key=True),  # looks once
+    Column("model", String(63), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("dataset", String(80), nullable=False),
+    Column("candidate", String(63), nullable=False),
+    Column("at", _Time, nullable=False),
+    Index("ix_holdout_looks_epoch", "model", "epoch"),
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("at", _Time, nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("records", Integer, nullable=False),
+    Column("datasets", JSON, nullable=False),
+    Column("models", JSON, nullable=False),
+    Column("payloads_removed", Integer, nullable=False),
+    Column("payloads_kept", Integer, nullable=False),
+    Column("finished_at", _Time),
+)
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("source", String(255), primary_key=True),
+    Column("id", String(255), primary_key=True),
+    Column("erasure", String(36), nullable=False, index=True),
+    Column("model", String(63), nullable=False),
+    Column("payload_sha256", String(71), index=True),
+    Column("at", _Time, nullable=False),
+    Index("ix_tombstones_model_at", "model", "at"),
 )
 
 decisions = Table(
