@@ -31,8 +31,8 @@ TRAINING: Final = _along("commit:run.train", "commit:job.queue", "commit.after:r
                          "commit:job.start", "object:jobs", "attempt.before_start",
                          "attempt.after_start", "commit:model_versions", "commit.after:runs",
                          "step.done:train")  # fmt: skip
-JUDGING: Final = _along("commit:run.evaluate", "object:answers", "object:evaluations",
-                        "commit:evaluation.judged", "commit:run.ready",
+JUDGING: Final = _along("commit:run.evaluate", "commit:holdout.looked", "object:answers",
+                        "object:evaluations", "commit:evaluation.judged", "commit:run.ready",
                         "step.done:evaluate")  # fmt: skip
 RELEASING: Final = _along("commit:run.release", "commit:ReleaseReady", "commit.after:runs",
                           "commit:release.promoted", "commit:run.succeed",

@@ -34,6 +34,7 @@ COMMITS: Final[Mapping[str, str]] = {
     "job.retry": "a lost attempt is given up; the job is queued again",
     "model_versions": "what was trained is registered as a version",
     "run.evaluate": "the run begins to judge",
+    "holdout.looked": "a look at the holdout is counted; nothing has been judged",
     "evaluation.judged": "the report's row is written; the report is stored",
     "run.ready": "the gates said yes; the second half is handed to the engine",
     "run.reject": "the gates said no",

@@ -21,6 +21,7 @@ from burnish.adapters.sandbox import ChildSandbox
 from burnish.adapters.subprocess_jobs import SubprocessLauncher
 from burnish.adapters.system import new_id, utc_now
 from burnish.bootstrap.house import House
+from burnish.datasets.erasing import Eraser
 from burnish.datasets.service import DatasetService
 from burnish.evaluation.service import Judge
 from burnish.feedback.parse import record_of
@@ -43,6 +44,7 @@ NICENESS: Final = 5  # serving may share the machine, and comes first
 WATCH_S: Final = 1.0  # between two looks at the training attempts
 RELEASES_S: Final = 0.2  # between two looks whether anything new is known of what serves
 RECONSIDER_S: Final = 5.0  # between two looks at a model that had no news: time passes, runs end
+ERASURES_S: Final = 5.0  # between two looks whether anything erased still has bytes
 STEP_S: Final = 5.0  # for the step under way; a run that waits for training goes on elsewhere
 
 _log = structlog.get_logger("burnish.worker")
@@ -83,6 +85,7 @@ class Worker:
             threading.Thread(target=self._follow_feedback, name="feedback"),
             threading.Thread(target=self._watch_jobs, name="jobs"),
             threading.Thread(target=self._watch_releases, name="releases"),
+            threading.Thread(target=self._erase, name="erasures"),
         ]
         self.reasons: list[str] = ["starting"]
 
@@ -191,7 +194,16 @@ class Worker:
 
         self._repeat("releases", RELEASES_S, look)
 
-    def _repeat(self, name: str, seconds: float, look: Callable[[], None]) -> None:
+    def _erase(self) -> None:
+        eraser = Eraser(
+            units=self._house.unit,
+            objects=self._house.objects,
+            raw_log=RawLogReader(self._house.objects, self._house.engine),
+            clock=utc_now,
+        )
+        self._repeat("erasures", ERASURES_S, eraser.look)
+
+    def _repeat(self, name: str, seconds: float, look: Callable[[], object]) -> None:
         while not self._stop.is_set():
             try:
                 look()

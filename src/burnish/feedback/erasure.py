@@ -87,6 +87,10 @@ class TombstoneStore(Protocol):
         """Return those of these payloads that an erased record judged."""
         ...
 
+    def find(self, source: str, id_: str) -> Tombstone | None:
+        """Return what stands in place of a record, if it was erased."""
+        ...
+
     def since(self, model: str, moment: datetime) -> bool:
         """Tell whether any record of a model was erased at or after a moment."""
         ...

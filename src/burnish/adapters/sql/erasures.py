@@ -43,6 +43,12 @@ class SqlTombstones:
             found.update(self._connection.execute(query).scalars())
         return found
 
+    def find(self, source: str, id_: str) -> Tombstone | None:
+        """Return what stands in place of a record, if it was erased."""
+        query = select(tombstones).where(tombstones.c.source == source, tombstones.c.id == id_)
+        row = self._connection.execute(query).mappings().one_or_none()
+        return None if row is None else read(row, Tombstone)
+
     def since(self, model: str, moment: datetime) -> bool:
         """Tell whether any record of a model was erased at or after a moment."""
         query = select(tombstones.c.id).where(

@@ -22,7 +22,7 @@ from sqlalchemy.sql.elements import KeyedColumnElement
 
 from burnish.adapters.sql.erasures import chunks
 from burnish.adapters.sql.rows import bytewise, columns, inserting, read
-from burnish.adapters.sql.schema import feedback, predictions, shards
+from burnish.adapters.sql.schema import feedback, predictions, shards, tombstones
 from burnish.datasets.curation import OWN_STORE
 from burnish.feedback.erasure import Identity, Scope
 from burnish.feedback.verdict import Offsets, Verdict
@@ -58,10 +58,15 @@ class FeedbackStore:
             raise stale from error
 
     def add(self, verdicts: Sequence[Verdict]) -> set[str]:
-        """Keep verdicts, one per identity: of copies the one of lowest precedence, at any time."""
+        """Keep verdicts, one per identity: of copies the one of lowest precedence, at any time.
+
+        A late copy of an erased record is not kept.
+        """
         first: dict[tuple[str, str], Verdict] = {}
         for verdict in sorted(verdicts, key=lambda verdict: verdict.precedence):
             first.setdefault(verdict.identity, verdict)
+        for identity in self._erased(first):
+            del first[identity]
         if not first:
             return set()
         added = inserting(self._connection, feedback)
@@ -173,6 +178,15 @@ class FeedbackStore:
             or_(feedback.c.subject_id.in_(subjects), feedback.c.subject_id.in_(showing))
         )
         return self._verdicts(query, None)
+
+    def _erased(self, identities: Collection[Identity]) -> set[Identity]:
+        if self._connection.execute(select(tombstones.c.id).limit(1)).first() is None:
+            return set()
+        found: set[Identity] = set()
+        for chunk in chunks({id_ for _, id_ in identities}):
+            query = select(tombstones.c.source, tombstones.c.id).where(tombstones.c.id.in_(chunk))
+            found.update((row.source, row.id) for row in self._connection.execute(query))
+        return found & set(identities)
 
     def _verdicts(self, query: Select[Any], model: str | None) -> list[Verdict]:
         if model is not None:

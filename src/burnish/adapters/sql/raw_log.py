@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, func, select
+from sqlalchemy import Connection, Engine, RowMapping, func, select, update
 
 from burnish.adapters.sql.engine import writing
 from burnish.adapters.sql.rows import insert_new
@@ -43,8 +43,32 @@ class SqlManifest:
                 if insert_new(connection, raw_objects, values):
                     return
                 known = _at(connection, entry)
-        if known != entry:
+        if known is None or not _same_range(known, entry):
             raise ManifestConflict(f"{entry.key!r} is listed with other facts.")
+
+    def all(self) -> list[RawObject]:
+        """Return every object, by shard and offset."""
+        query = select(raw_objects).order_by(raw_objects.c.shard, raw_objects.c.first_offset)
+        with self._engine.connect() as connection:
+            return [_entry(row) for row in connection.execute(query).mappings()]
+
+    def replace(self, old: RawObject, new: RawObject) -> None:
+        """List another object for the same offsets: an erasure has rewritten it.
+
+        Raises ManifestConflict if `old` is not what is listed.
+        """
+        with writing(self._engine) as connection:
+            changed = connection.execute(
+                update(raw_objects)
+                .where(
+                    raw_objects.c.shard == old.shard,
+                    raw_objects.c.first_offset == old.first_offset,
+                    raw_objects.c.sha256 == old.sha256,
+                )
+                .values(key=new.key, sha256=new.sha256, bytes=new.bytes)
+            )
+        if changed.rowcount != 1:
+            raise ManifestConflict(f"{old.key!r} is no longer what is listed.")
 
     def end(self) -> dict[str, int]:
         """Return per shard the first offset that is in no object yet."""
@@ -76,6 +100,23 @@ def _at(connection: Connection, entry: RawObject) -> RawObject | None:
     )
     row = connection.execute(query).mappings().first()
     return None if row is None else _entry(row)
+
+
+def stem(key: str) -> str:
+    """Return the part of an object's key that an erasure does not change.
+
+    >>> stem("raw/dt=2026-05-01/hh=10/0/0-9.3f5c.ndjson.zst")
+    'raw/dt=2026-05-01/hh=10/0/0-9'
+    """
+    folder, _, name = key.rpartition("/")
+    return f"{folder}/{name.partition('.')[0]}"
+
+
+def _same_range(known: RawObject, entry: RawObject) -> bool:
+    """Tell whether a listed object is `entry`, or what an erasure has made of it."""
+    return known == entry or (
+        stem(known.key) == stem(entry.key) != known.key and known.last_offset == entry.last_offset
+    )
 
 
 def _end(connection: Connection, shard: str) -> int:

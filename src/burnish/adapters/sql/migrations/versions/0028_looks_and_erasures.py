@@ -5,7 +5,7 @@ from alembic import op
 
 from burnish.adapters.sql.schema import Moment
 
-revision = "0005"
+revision = "0028"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
