@@ -14,7 +14,7 @@ from burnish.kernel.digest import digest
 from burnish.kernel.errors import BurnishError
 from burnish.kernel.objects import ObjectNotFound, Objects, payload_key
 
-PART: Final = 500  # payloads read between two answers
+PART: Final = 2000  # payloads read between two answers, at most
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -71,7 +71,12 @@ def prove_files(
 
 
 def prove_payloads(
-    objects: Objects, payloads: list[str], first: int, *, erased: Callable[[list[str]], set[str]]
+    objects: Objects,
+    payloads: list[str],
+    first: int,
+    *,
+    erased: Callable[[list[str]], set[str]],
+    enough: Callable[[], bool],
 ) -> Part:
     """Read a part of the payloads, each against its digest.
 
@@ -80,17 +85,20 @@ def prove_payloads(
         payloads: the digests of all of the version.
         first: where this part begins.
         erased: which of some digests were erased.
+        enough: whether it is time for an answer.
     """
-    part = payloads[first : first + PART]
     bad: list[tuple[str, str]] = []
-    for sha256 in part:
+    end = first
+    for sha256 in payloads[first : first + PART]:
+        end += 1
         try:
             if digest(objects.get(payload_key(sha256))) != sha256:
                 bad.append((sha256, "its bytes have changed: restore it from a backup"))
         except ObjectNotFound:
             bad.append((sha256, "it is gone: restore it from a backup"))
+        if enough():
+            break
     gone = erased([sha256 for sha256, _ in bad]) if bad else set()
-    end = first + len(part)
     return Part(
         checked=end,
         payloads=len(payloads),
