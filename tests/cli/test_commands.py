@@ -117,13 +117,14 @@ def test_datasets_are_listed_and_shown(terminal: Any, platform: Any) -> None:
     }
     worn = {"epoch": 2, "examples": 29, "source": "", "looks": 50, "allowed": 50, "spent": True}
     platform.on("GET", "/v1/datasets", {"items": [dataset]})
-    seen = dataset | {"holdout": worn, "models": ["1.2.0"]}
+    advice = {"duplicate": "Nothing to do."}
+    seen = dataset | {"holdout": worn, "models": ["1.2.0"], "advice": advice}
     platform.on("GET", "/v1/datasets/laundry@3", seen)
     assert "train 120, holdout 29" in terminal.run("dataset", "list", "--model", "laundry").stdout
     assert platform.asked[-1].query == {"model": "laundry"}
     shown = terminal.run("dataset", "show", "laundry@3").stdout
     assert "good 80, defect 40" in shown
-    assert "duplicate 2" in shown
+    assert "Nothing to do." in shown
     assert "50 of 50 at 29 examples; spent: the next version begins a new epoch" in shown
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from burnish.client.api import ApiProblem
-from burnish.datasets.model import Dataset
+from burnish.datasets.advice import ADVICE
+from burnish.datasets.model import Dataset, Reason
 from burnish.kernel.digest import digest
 from burnish.kernel.objects import payload_key
 from burnish.kernel.policy import ModelPolicy
@@ -210,3 +211,17 @@ def test_what_cannot_be_is_answered_with_a_problem(
     with pytest.raises(ApiProblem) as refused:
         shop.api.get(path)
     assert (refused.value.status, refused.value.code) == (status, code)
+
+
+def test_every_reason_says_what_to_do() -> None:
+    assert set(ADVICE) == set(Reason)
+
+
+def test_a_version_says_what_it_left_out_and_what_to_do(shop: Shop, policy: ModelPolicy) -> None:
+    shop.judge(range(60))
+    shop.judge(range(60, 61), payload=None)
+    shop.judge(range(61, 62), payload="burnish:sha256:" + "0" * 64)
+    found = shop.json("dataset", "show", shop.build(policy).id)
+    assert found["left_out"] == {"payload_missing": 1, "unreadable": 1}
+    assert "upload the photo" in found["advice"]["payload_missing"]
+    assert "upload the photo" in shop.run("dataset", "show", found["id"]).stdout

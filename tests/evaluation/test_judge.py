@@ -190,3 +190,15 @@ def test_a_better_model_that_is_too_slow_fails_and_the_report_says_how_slow(
     assert court.laboratory.photos == [(16, 224, 224, 3)]
     assert court.laboratory.closed == 1
     assert court.laboratory.crowds == [False]  # no throughput is asked for
+
+
+def test_each_run_looks_at_the_holdout_once_also_if_it_is_evaluated_again(court: Court) -> None:
+    run = new_id()
+    for _ in range(2):
+        court.evaluate(candidate=30, champion=10, run=run)
+    court.evaluate(candidate=30, champion=10)
+    with court.ledger.view() as view:
+        assert view.looks.count("laundry", 1) == 2
+        assert view.looks.count("laundry", 2) == 0
+        looks = [row for row in view.audit_log.newest(limit=20) if row.action == "holdout.looked"]
+    assert [row.after and row.after["looks"] for row in looks] == [2, 1]

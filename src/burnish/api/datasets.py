@@ -16,6 +16,7 @@ from burnish.api.control import Control, View
 from burnish.api.pages import Items
 from burnish.api.problems import RESPONSES
 from burnish.datasets import croissant
+from burnish.datasets.advice import ADVICE
 from burnish.datasets.desk import Contradiction, contradictions, named
 from burnish.datasets.diff import Diff, compare, summary
 from burnish.datasets.looks import Budget, budget
@@ -50,6 +51,7 @@ class DatasetView(Dataset, frozen=True, kw_only=True):
 
     holdout: HoldoutView
     models: list[str]  # model versions that were trained on it
+    advice: dict[str, str]  # of each reason for which it left records out, what to do
 
 
 class RecordPage(Struct, kw_only=True):
@@ -104,7 +106,8 @@ def get_dataset(state: State, dataset_id: FromPath[str]) -> DatasetView:
         allowed=worn.allowed,
         spent=worn.spent,
     )
-    return DatasetView(**structs.asdict(dataset), holdout=held, models=models)
+    advice = {name: ADVICE[Reason(name)] for name in dataset.left_out}
+    return DatasetView(**structs.asdict(dataset), holdout=held, models=models, advice=advice)
 
 
 @get(

@@ -62,7 +62,6 @@ def show(session: Session, dataset: DatasetArgument) -> None:
                 ("policy", found["policy_digest"]),
                 ("corrections", found["corrections"]),
                 *((split, labels) for split, labels in found["counts"].items()),
-                ("left out", found["left_out"]),
                 ("offsets", found["offsets"]),
                 ("epoch", found["holdout"]["epoch"]),
                 ("looks", _looks(found["holdout"])),
@@ -70,6 +69,18 @@ def show(session: Session, dataset: DatasetArgument) -> None:
             ]
         ),
     )
+    if not session.out.as_json and found["left_out"]:
+        session.out.console.print(
+            table(
+                [{"reason": name, "count": n} for name, n in found["left_out"].items()],
+                [
+                    ("LEFT OUT", lambda r: r["count"]),
+                    ("REASON", lambda r: r["reason"]),
+                    ("WHAT TO DO", lambda r: found["advice"].get(r["reason"])),
+                ],
+                "",
+            )
+        )
 
 
 @app.command("diff")

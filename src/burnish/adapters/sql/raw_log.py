@@ -114,9 +114,8 @@ def stem(key: str) -> str:
 
 def _same_range(known: RawObject, entry: RawObject) -> bool:
     """Tell whether a listed object is `entry`, or what an erasure has made of it."""
-    return known == entry or (
-        stem(known.key) == stem(entry.key) != known.key and known.last_offset == entry.last_offset
-    )
+    rewritten = known.key != entry.key and stem(known.key) == stem(entry.key)
+    return known == entry or (rewritten and known.last_offset == entry.last_offset)
 
 
 def _end(connection: Connection, shard: str) -> int:
