@@ -250,9 +250,10 @@ def test_one_actor_who_sends_nine_of_ten_corrections_starts_nothing(
 def test_500_copies_of_one_photo_start_nothing(world: World, about: About) -> None:
     world.apply(rules := policy(min_corrections=20))
     photo = world.photo("one")
-    for number in range(500):
-        actor = f"person-{number % 50}"
-        world.say(about(f"s{number}", "good", actor=actor, payload=photo))
+    people = [f"person-{number % 50}" for number in range(500)]
+    world.say(
+        *(about(f"s{n}", "good", actor=who, payload=photo) for n, who in enumerate(people))
+    )
     world.project()
     entry = world.consider(rules, after=DAY * 8)
     assert not entry.fire
