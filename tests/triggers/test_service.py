@@ -251,9 +251,7 @@ def test_500_copies_of_one_photo_start_nothing(world: World, about: About) -> No
     world.apply(rules := policy(min_corrections=20))
     photo = world.photo("one")
     people = [f"person-{number % 50}" for number in range(500)]
-    world.say(
-        *(about(f"s{n}", "good", actor=who, payload=photo) for n, who in enumerate(people))
-    )
+    world.say(*(about(f"s{n}", "good", actor=who, payload=photo) for n, who in enumerate(people)))
     world.project()
     entry = world.consider(rules, after=DAY * 8)
     assert not entry.fire

@@ -80,6 +80,7 @@ def application(house: House, draining: Callable[[], bool]) -> Litestar:
     settings = house.settings
     launcher = SubprocessLauncher(settings.data / "jobs", settings.data / "cache")
     raw_log = RawLogReader(house.objects, house.engine)
+    front = IngestLink(settings.ingest.url, house.secrets.admin_token)
     control = Control(
         units=house.unit,
         views=house.view,
@@ -92,7 +93,7 @@ def application(house: House, draining: Callable[[], bool]) -> Litestar:
             units=house.view,
             clock=utc_now,
         ),
-        front=IngestLink(settings.ingest.url, house.secrets.admin_token),
+        front=front,
         models=lambda: house.directory.current().models,
         signatures=house.objects,
         directory=house,
@@ -107,7 +108,9 @@ def application(house: House, draining: Callable[[], bool]) -> Litestar:
         max_payload_bytes=settings.control.max_payload_bytes,
         max_artifact_bytes=settings.control.max_artifact_bytes,
     )
-    return build(control)
+    app = build(control)
+    app.on_shutdown.append(front.close)
+    return app
 
 
 def run(settings: Settings) -> None:
