@@ -225,3 +225,12 @@ def test_a_version_says_what_it_left_out_and_what_to_do(shop: Shop, policy: Mode
     assert found["left_out"] == {"payload_missing": 1, "unreadable": 1}
     assert "upload the photo" in found["advice"]["payload_missing"]
     assert "upload the photo" in shop.run("dataset", "show", found["id"]).stdout
+
+
+def test_the_api_describes_every_path(shop: Shop) -> None:
+    paths = shop.api.get("/v1/openapi.json").json()["paths"]
+    of_one = {path.rpartition("/")[2] for path in paths if path.startswith("/v1/datasets/{")}
+    assert of_one >= {"manifest", "diff", "records", "proof", "rebuilt", "rows", "croissant"}
+    manifest = paths["/v1/datasets/{dataset_id}/manifest"]["get"]["responses"]["200"]
+    assert "Manifest" in json.dumps(manifest)
+    assert set(paths["/v1/erasures"]) == {"get", "post"}

@@ -29,6 +29,7 @@ from burnish.kernel.ids import DatasetId
 from burnish.kernel.objects import payload_key
 
 MAX_PAGE: Final = 1000
+MAX_DISPUTED: Final = 10_000  # subjects that anybody ever disagreed on, settled ones with them
 PART_TIME: Final = timedelta(seconds=2)  # of a proof, between two answers
 _PLACE: Final = re.compile(r"(?P<shard>[a-z0-9-]+):(?P<offset>\d{1,18})", re.ASCII)
 
@@ -74,7 +75,7 @@ class Desk(Struct, kw_only=True):
 
     items: list[Contradiction]  # by subject
     reviewers: tuple[str, ...]
-    cut: bool  # whether there may be more
+    cut: bool  # whether there are more
 
 
 @get("/v1/datasets", sync_to_thread=True, responses=RESPONSES)
@@ -282,10 +283,10 @@ def list_contradictions(state: State, name: FromPath[str], limit: FromQuery[Limi
     control: Control = state.control
     with control.views() as view:
         policy = view.models.get(name).policy
-        verdicts = view.feedback.disputed(name, limit=limit)
+        verdicts = view.feedback.disputed(name, limit=MAX_DISPUTED)
         predictions = view.predictions.lookup(named(verdicts))
     found = contradictions(verdicts, policy, predictions)
-    return Desk(items=found[:limit], reviewers=policy.dataset.reviewers, cut=len(found) >= limit)
+    return Desk(items=found[:limit], reviewers=policy.dataset.reviewers, cut=len(found) > limit)
 
 
 def trained_on(view: View, dataset: Dataset) -> list[str]:

@@ -84,7 +84,7 @@ def describe(
         "datePublished": dataset.created_at.isoformat(),
         "license": "The license is up to the owner of the data.",
         "creator": {"@type": "sc:Organization", "name": "Burnish"},
-        "url": "https://example.invalid/" + dataset.id,
+        "url": f"urn:burnish:{dataset.id}",
         "distribution": [
             _file("rows", ROWS, "application/json", rows),
             _file("manifest", MANIFEST, "application/json", manifest),
