@@ -31,7 +31,7 @@ from burnish.kernel.objects import payload_key
 MAX_PAGE: Final = 1000
 MAX_DISPUTED: Final = 10_000  # subjects that anybody ever disagreed on, settled ones with them
 PART_TIME: Final = timedelta(seconds=2)  # of a proof, between two answers
-_PLACE: Final = re.compile(r"(?P<shard>[a-z0-9-]+):(?P<offset>\d{1,18})", re.ASCII)
+_PLACE: Final = re.compile(r"(?P<shard>[^:]{1,63}):(?P<offset>\d{1,18})", re.ASCII)
 
 Limit = Annotated[int, Meta(ge=1, le=MAX_PAGE)]
 
