@@ -22,6 +22,7 @@ POLICY_HELP: Final[dict[str, str]] = {
     "dataset.validation": "Share of the examples that choose between trained models.",
     "dataset.holdout": "Examples that no training sees, on which releases are judged.",
     "dataset.holdout_source": "If set, exactly the records of this source are the holdout.",
+    "dataset.near_duplicate": "What counts once: same bytes (off), pixels (content), photo.",
     "payload": "Which inputs a correction may name.",
     "payload.allow": "URI prefixes beside our own store; others are quarantined.",
     "capture": "Which served inputs are kept, so that corrections need not carry them.",

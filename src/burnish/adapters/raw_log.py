@@ -12,11 +12,12 @@ from sqlalchemy import Engine
 
 from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.feedback.model import RawObject, RawRecord
-from burnish.kernel.digest import digest
+from burnish.kernel.digest import digest, hexadecimal
 from burnish.kernel.errors import Conflict
 from burnish.kernel.objects import Objects
 
 _LEVEL: Final = 3  # zstd's default: higher levels cost the front's cores more than they save
+_CONTENT_DIGITS: Final = 32  # of a digest: enough to be the only one of its name
 _LINE = msgspec.json.Decoder(RawRecord)
 _ENCODER = msgspec.json.Encoder()
 
@@ -27,14 +28,20 @@ class RawLogDamaged(Conflict):
     code = "raw_log.damaged"
 
 
-def object_key(shard: str, first: int, last: int, received_at: datetime) -> str:
+def object_key(
+    shard: str, first: int, last: int, received_at: datetime, *, content: str = ""
+) -> str:
     """Return the key of a sealed range, by the receive time of its first record.
+
+    `content` is its digest where a second attempt may hold other records: an ingest shard's sealed
+    file never does, a source's page may.
 
     >>> object_key("0", 0, 9, datetime(2026, 5, 1, 10))[:27]
     'raw/dt=2026-05-01/hh=10/0/0'
     """
     folder = f"raw/dt={received_at:%Y-%m-%d}/hh={received_at:%H}/{shard}"
-    return f"{folder}/{first:020}-{last:020}.ndjson.zst"
+    told_apart = f"-{hexadecimal(content)[:_CONTENT_DIGITS]}" if content else ""
+    return f"{folder}/{first:020}-{last:020}{told_apart}.ndjson.zst"
 
 
 def encode(records: Iterable[RawRecord]) -> bytes:

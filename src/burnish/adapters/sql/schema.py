@@ -97,6 +97,14 @@ raw_objects = Table(
     Column("created_at", _Time, nullable=False),
 )
 
+sql_sources = Table(
+    "sql_sources",
+    metadata,
+    Column("shard", String(63), primary_key=True),
+    Column("place", Text, nullable=False),  # JSON: watermark and key of the last row that was read
+    Column("read_at", _Time, nullable=False),
+)
+
 shards = Table(
     "shards",
     metadata,
@@ -160,6 +168,28 @@ predictions = Table(
     Column("payload_sha256", String(71)),
     Column("at", _Time, nullable=False),
     Index("ix_predictions_release_at", "release", "at"),
+)
+
+# --- payloads
+
+payload_sources = Table(
+    "payload_sources",
+    metadata,
+    Column("uri_sha256", String(71), primary_key=True),  # of its text, which may be long
+    Column("uri", Text, nullable=False),
+    Column("sha256", String(71)),  # of the bytes that it gave first; it stands for no others
+    Column("reason", String(63), index=True),  # why it gave none
+    Column("detail", Text, nullable=False),
+    Column("tried_at", _Time, nullable=False),
+)
+
+payload_contents = Table(
+    "payload_contents",
+    metadata,
+    Column("sha256", String(71), primary_key=True),
+    Column("pixels", String(71), index=True),  # digest of what is shown; None if nothing can be
+    Column("hash", BigInteger),  # perceptual; None unless a policy asked for it
+    Column("alike", String(71), nullable=False, index=True),  # least digest of what shows the same
 )
 
 # --- datasets, triggers
