@@ -6,14 +6,13 @@ of 64 bits are proposed. The comparison lays one grey copy over the other, allow
 pixels and another brightness and contrast, and refuses them if any small area still differs: a
 stain on a shirt is no noise.
 
-Both are symmetric and look at nothing but the two photos. So the groups that they make (connected
-components) are a function of the set of photos, whatever the order in which they came.
+Of the photos that show one picture, the first stands for all: see `contents`.
 """
 
 from array import array
 from collections import defaultdict
-from functools import partial
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -21,13 +20,17 @@ from numpy.typing import NDArray
 
 SIDE: Final = 224  # pixels of the photos that come in, RGB
 RADIUS: Final = 7  # bits; the index finds every pair up to it
+_HASH_BYTES: Final = 8
 _BAND_BITS: Final = 16
 _BANDS: Final = 4  # two hashes within 7 bits agree in one of four bands but for at most one bit
 _HASH_SIDE: Final = 32  # pixels of the copy that is hashed
 _WINDOW: Final = 192  # pixels of the photo that it shows
 _MARGIN: Final = (SIDE - _WINDOW) // 2
 _BESIDE: Final = 4  # pixels, 1.8 % of the side: a hash alone forgives about half of that
-_WINDOWS: Final = ((0, 0), *((d, r) for d in (-_BESIDE, 0, _BESIDE) for r in (-_BESIDE, 0, _BESIDE) if d or r))
+_WINDOWS: Final = (
+    (0, 0),
+    *((d, r) for d in (-_BESIDE, 0, _BESIDE) for r in (-_BESIDE, 0, _BESIDE) if d or r),
+)
 _FREQUENCIES: Final = 8  # in each direction
 _GREY: Final = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 _PROBES: Final = (0, *(1 << bit for bit in range(_BAND_BITS)))
@@ -54,6 +57,21 @@ def fingerprint(photo: Photo) -> Fingerprint:
     """Return a photo's perceptual hashes: of its middle, then of windows a little beside it."""
     grey = photo.astype(np.float32) @ _GREY
     return tuple(_hash(grey, down, right) for down, right in _WINDOWS)
+
+
+def packed(fingerprint: Fingerprint) -> bytes:
+    """Return a fingerprint as bytes."""
+    return b"".join(hash_.to_bytes(_HASH_BYTES, "big") for hash_ in fingerprint)
+
+
+def unpacked(data: bytes) -> Fingerprint:
+    """Return the fingerprint that `packed` made.
+
+    >>> unpacked(packed((1, 2**63)))
+    (1, 9223372036854775808)
+    """
+    starts = range(0, len(data), _HASH_BYTES)
+    return tuple(int.from_bytes(data[start : start + _HASH_BYTES], "big") for start in starts)
 
 
 def same_picture(one: Shade, other: Shade) -> bool:
@@ -90,7 +108,7 @@ class HashIndex:
             self._windows.add(hash_, number)
 
     def near(self, fingerprint: Fingerprint) -> list[str]:
-        """Return the names of the photos that are near, each once, in the order they were put in."""
+        """Return the names of the photos that are near, each once, the first put in first."""
         found = self._windows.near(fingerprint[0])
         for hash_ in fingerprint[1:]:
             found |= self._middles.near(hash_)
@@ -151,7 +169,8 @@ def _softened(grey: NDArray[np.float32]) -> NDArray[np.float32]:
 def _cosines() -> NDArray[np.float32]:
     """Return the rows of a DCT-II that hold the low frequencies."""
     places = (2 * np.arange(_HASH_SIDE) + 1) * np.pi / (2 * _HASH_SIDE)
-    return np.cos(np.outer(np.arange(_FREQUENCIES), places)).astype(np.float32)
+    rows = np.cos(np.outer(np.arange(_FREQUENCIES), places))
+    return np.asarray(rows, np.float32)
 
 
 _COSINES: Final = _cosines()
@@ -170,9 +189,7 @@ def _length(shift: tuple[int, int]) -> tuple[int, tuple[int, int]]:
 
 def _part(image: Shade, down: int, right: int) -> Shade:
     height, width = image.shape
-    return image[
-        max(0, down) : height + min(0, down), max(0, right) : width + min(0, right)
-    ]
+    return image[max(0, down) : height + min(0, down), max(0, right) : width + min(0, right)]
 
 
 def _agree(one: Shade, other: Shade) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from msgspec import Struct
 
 from burnish.datasets.checks import check
+from burnish.datasets.contents import NOTHING_KNOWN, Contents
 from burnish.datasets.curation import Exam, curate, locate
 from burnish.datasets.manifest import rows_digest
 from burnish.datasets.model import Fate, Reason, Row
@@ -31,6 +32,7 @@ def assemble(
     *,
     predictions: Mapping[str, Prediction],
     gone: Collection[str] = frozenset(),
+    contents: Contents = NOTHING_KNOWN,
     unreadable: Sequence[tuple[str, RawRecord]] = (),
 ) -> Assembled:
     """Curate and split the verdicts of one model, and account for every line.
@@ -41,6 +43,7 @@ def assemble(
         parent: the ledger of the version before; an empty one before the first.
         predictions: those that the verdicts name, by id, as far as they are known.
         gone: payload digests whose bytes are not in the object store.
+        contents: what is known of the payloads that the verdicts name.
         unreadable: lines, with their shard, that may be this model's but no longer parse.
 
     Raises LabelOutsideSet, ClassTooSmall, EmptySplit.
@@ -49,7 +52,7 @@ def assemble(
     exam = Exam.of(verdicts, policy.dataset.holdout_source)
     curated = curate(
         verdicts,
-        locate(verdicts, predictions, policy.feedback.window, gone=gone),
+        locate(verdicts, predictions, policy.feedback.window, gone=gone, contents=contents),
         held=ledger.held_subjects,
         exam=exam,
         rank=ledger.rank(exam.subjects),

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from burnish.datasets.contents import PayloadStore
 from burnish.datasets.model import Dataset
 from burnish.feedback.prediction import PredictionStore
 from burnish.feedback.verdict import Offsets
@@ -48,4 +49,9 @@ class DatasetUnit(Unit, Protocol):
     @property
     def predictions(self) -> PredictionStore:
         """What serving answered, to find the inputs that records refer to."""
+        ...
+
+    @property
+    def payloads(self) -> PayloadStore:
+        """What was found out about payloads."""
         ...

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from burnish.datasets import manifest as files
 from burnish.datasets.assembly import Assembled, assemble
+from burnish.datasets.contents import known
 from burnish.datasets.curation import locate
 from burnish.datasets.manifest import Corrections, Manifest, Source
 from burnish.datasets.model import Dataset, Fate, OffsetsAhead, Reason, Row
@@ -91,9 +92,12 @@ class DatasetService:
         named = {verdict.prediction_id for verdict in verdicts}
         with self.units() as unit:
             predictions = unit.predictions.lookup({name for name in named if name is not None})
+            contents = known(unit.payloads, policy, verdicts)
         inputs = {
             found
-            for found in locate(verdicts, predictions, policy.feedback.window).values()
+            for found in locate(
+                verdicts, predictions, policy.feedback.window, contents=contents
+            ).values()
             if not isinstance(found, Reason)
         }
         return assemble(
@@ -102,6 +106,7 @@ class DatasetService:
             self._ledger(policy, parent),
             predictions=predictions,
             gone={found for found in inputs if not self.objects.exists(payload_key(found))},
+            contents=contents,
             unreadable=unreadable,
         )
 

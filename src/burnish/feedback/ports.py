@@ -239,6 +239,10 @@ class FeedbackStore(Protocol):
         """Return verdicts at or beyond the offsets, per shard ascending; unnamed shards whole."""
         ...
 
+    def of_shard(self, shard: str, first: int, *, model: str, limit: int) -> list[Verdict]:
+        """Return a model's verdicts of one shard at or beyond an offset, ascending."""
+        ...
+
     def on_touched_subjects(self, model: str, since: Offsets) -> list[Verdict]:
         """Return all verdicts on those subjects that have at least one beyond `since`."""
         ...

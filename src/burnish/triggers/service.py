@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from burnish.datasets.contents import known
 from burnish.datasets.curation import Exam, curate, locate
 from burnish.datasets.splits import Ledger
 from burnish.feedback.verdict import Offsets
@@ -75,7 +76,12 @@ def count_effective(unit: TriggerUnit, policy: ModelPolicy, since: Offsets) -> i
     exam = Exam.of(verdicts, policy.dataset.holdout_source)
     curated = curate(
         verdicts,
-        locate(verdicts, predictions, policy.feedback.window),
+        locate(
+            verdicts,
+            predictions,
+            policy.feedback.window,
+            contents=known(unit.payloads, policy, verdicts),
+        ),
         exam=exam,
         rank=Ledger().rank(exam.subjects),
     )

@@ -87,6 +87,11 @@ class FeedbackStore:
         query = query.order_by(feedback.c.shard, feedback.c.offset).limit(limit)
         return self._verdicts(query, model)
 
+    def of_shard(self, shard: str, first: int, *, model: str, limit: int) -> list[Verdict]:
+        """Return a model's verdicts of one shard at or beyond an offset, ascending."""
+        query = select(feedback).where(feedback.c.shard == shard, feedback.c.offset >= first)
+        return self._verdicts(query.order_by(feedback.c.offset).limit(limit), model)
+
     def on_touched_subjects(self, model: str, since: Offsets) -> list[Verdict]:
         """Return all verdicts on those subjects that have at least one beyond `since`."""
         touched = select(feedback.c.subject_id).where(feedback.c.model == model, _beyond(since))

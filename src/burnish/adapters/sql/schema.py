@@ -12,6 +12,7 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -186,10 +187,13 @@ payload_sources = Table(
 payload_contents = Table(
     "payload_contents",
     metadata,
-    Column("sha256", String(71), primary_key=True),
+    Column("id", _Serial, primary_key=True),  # rows are committed in this order
+    Column("sha256", String(71), nullable=False, unique=True),
     Column("pixels", String(71), index=True),  # digest of what is shown; None if nothing can be
-    Column("hash", BigInteger),  # perceptual; None unless a policy asked for it
-    Column("alike", String(71), nullable=False, index=True),  # least digest of what shows the same
+    Column("fingerprint", LargeBinary),  # perceptual; None unless a policy asked for it
+    Column("by_pixels", String(71), nullable=False),  # the first content that shows these pixels
+    Column("by_picture", String(71)),  # the first that shows this picture; with a fingerprint
+    sqlite_autoincrement=True,  # an id that was deleted must not come back
 )
 
 # --- datasets, triggers

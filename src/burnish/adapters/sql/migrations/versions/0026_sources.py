@@ -33,14 +33,17 @@ def upgrade() -> None:
     op.create_index(op.f("ix_payload_sources_reason"), "payload_sources", ["reason"])
     op.create_table(
         "payload_contents",
+        sa.Column("id", sa.BigInteger().with_variant(sa.INTEGER(), "sqlite"), nullable=False),
         sa.Column("sha256", sa.String(length=71), nullable=False),
         sa.Column("pixels", sa.String(length=71), nullable=True),
-        sa.Column("hash", sa.BigInteger(), nullable=True),
-        sa.Column("alike", sa.String(length=71), nullable=False),
-        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_payload_contents")),
+        sa.Column("fingerprint", sa.LargeBinary(), nullable=True),
+        sa.Column("by_pixels", sa.String(length=71), nullable=False),
+        sa.Column("by_picture", sa.String(length=71), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_payload_contents")),
+        sa.UniqueConstraint("sha256", name=op.f("uq_payload_contents_sha256")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_payload_contents_pixels"), "payload_contents", ["pixels"])
-    op.create_index(op.f("ix_payload_contents_alike"), "payload_contents", ["alike"])
 
 
 def downgrade() -> None:
