@@ -40,6 +40,9 @@ _SHIFT: Final = 4  # pixels of these, either way: 3.6 % of the side
 _AREA: Final = 7  # pixels: the side of an area that must agree
 _TOLERANCE: Final = 9.0  # grey levels of 255 by which an area's mean may differ
 _LEAST_CORRELATION: Final = 0.97
+_WHITE: Final = 248.0  # grey levels: from here on, and
+_BLACK: Final = 5.0  # up to here, a photo does not tell how bright it was
+_LEAST_TOLD: Final = 0.25  # of the pixels
 _FLAT: Final = 4.0  # grey levels: a photo that varies less shows nothing to be recognised by
 
 Photo = NDArray[np.uint8]  # RGB [224, 224, 3]
@@ -194,14 +197,27 @@ def _part(image: Shade, down: int, right: int) -> Shade:
 
 def _agree(one: Shade, other: Shade) -> bool:
     """Tell whether two overlays are equal but for brightness and contrast, in every area."""
-    a, b = one - one.mean(), other - other.mean()
-    spread = float(a.std()), float(b.std())
+    told = _told(one) & _told(other)
+    if told.mean() < _LEAST_TOLD:
+        return False
+    means = float(one[told].mean()), float(other[told].mean())
+    a, b = one - means[0], other - means[1]
+    spread = float(a[told].std()), float(b[told].std())
     if min(spread) < _FLAT:
         return False
-    if float((a * b).mean()) < _LEAST_CORRELATION * spread[0] * spread[1]:
+    product = spread[0] * spread[1]
+    if float((a[told] * b[told]).mean()) < _LEAST_CORRELATION * product:
         return False
-    middle = (spread[0] * spread[1]) ** 0.5  # both are brought to it: no one is the measure
+    middle = product**0.5  # both are brought to it: no one is the measure
     residual = a * (middle / spread[0]) - b * (middle / spread[1])
+    # What was clipped may have been anything beyond.
+    residual[((one >= _WHITE) | (other <= _BLACK)) & (residual < 0)] = 0
+    residual[((other >= _WHITE) | (one <= _BLACK)) & (residual > 0)] = 0
     height, width = (length // _AREA * _AREA for length in residual.shape)
     areas = residual[:height, :width].reshape(height // _AREA, _AREA, width // _AREA, _AREA)
     return bool(np.abs(areas.mean(axis=(1, 3))).max() < _TOLERANCE)
+
+
+def _told(image: Shade) -> NDArray[np.bool_]:
+    """Return where a copy is neither clipped to white nor to black."""
+    return (image < _WHITE) & (image > _BLACK)

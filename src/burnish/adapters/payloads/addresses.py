@@ -123,9 +123,12 @@ def connect(
             break
         try:
             plain = socket.create_connection((address, port), timeout=seconds)
-            wrapped = tls.wrap_socket(plain, server_hostname=host) if tls else plain
         except OSError as error:
             failure = error
             continue
-        return Wire(wrapped, deadline)
+        try:
+            return Wire(tls.wrap_socket(plain, server_hostname=host) if tls else plain, deadline)
+        except OSError as error:
+            plain.close()
+            failure = error
     raise PayloadSourceDown(f"{host}:{port} does not answer ({failure or 'too late'})")

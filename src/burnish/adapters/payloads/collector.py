@@ -7,6 +7,7 @@ costs in proportion to what is new.
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
@@ -71,7 +72,10 @@ class PayloadCollector:
         Returns the offsets up to which it has looked. Raises SourceFailed if a place where inputs
         lie does not answer; what the other places gave is kept.
         """
-        with ThreadPoolExecutor(self.parallel, "payload") as pool:
+        with (
+            closing(self.fetcher),
+            ThreadPoolExecutor(self.parallel, "payload") as pool,
+        ):
             if again:
                 self._fetch(pool, policy, self.payloads.failed())
             looked = dict(since)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS: Final = 3
 _FIRST_WAIT_S: Final = 0.2  # doubles after each failed attempt
+_NO_FILE: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
 _SAID: Final = 200  # characters of a store's answer
 
 
@@ -92,6 +93,10 @@ class PayloadFetcher:
             wait *= 2
         raise AssertionError("unreachable: the last attempt returns or raises")
 
+    def close(self) -> None:
+        """Let go of connections that are kept; it may go on all the same."""
+        self._web.close()
+
     def _file(self, uri: str, allow: tuple[str, ...]) -> bytes:
         """Read a plain file; a link may not lead out of the allowed folder."""
         path = Path(unquote(urlsplit(uri).path))
@@ -106,7 +111,7 @@ class PayloadFetcher:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                     raise PayloadUnusable(Reason.PAYLOAD_MISSING, f"{real} is no plain file")
                 data = file.read(self._max_bytes + 1)
-        except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError) as error:
+        except (*_NO_FILE, ValueError) as error:
             raise PayloadUnusable(Reason.PAYLOAD_MISSING, f"{path}: {error}") from error
         except OSError as error:
             raise PayloadSourceDown(f"{path}: {error}") from error

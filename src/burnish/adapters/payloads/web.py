@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 import time
+from collections import defaultdict
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Final, cast
@@ -24,11 +25,8 @@ _HEADERS: Final = ("Accept: image/*,*/*;q=0.5", "Accept-Encoding: identity", "Us
 Origin = tuple[str, str, int]  # scheme, host, port
 
 
-class _Kept(threading.local):
-    """The connections that a thread has left open."""
-
-    def __init__(self) -> None:
-        self.wires: dict[Origin, Wire] = {}
+class _Broken(PayloadSourceDown):
+    """The connection ended before the answer did."""
 
 
 class Web:
@@ -53,7 +51,15 @@ class Web:
         self._timeout_s = timeout_s
         self._private = private_hosts
         self._tls = tls or ssl.create_default_context()
-        self._kept = _Kept()
+        self._idle: defaultdict[Origin, list[Wire]] = defaultdict(list)
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close the connections that are kept for the next payload; it may go on all the same."""
+        with self._lock:
+            idle, self._idle = self._idle, defaultdict(list)
+        for wire in (one for kept in idle.values() for one in kept):
+            wire.close()
 
     def get(self, uri: str, allow: tuple[str, ...]) -> bytes:
         """Return the bytes at a URI that `allow` covers. Raises PayloadUnusable, PayloadSourceDown.
@@ -82,10 +88,12 @@ class Web:
         parts = urlsplit(uri)
         origin = parts.scheme, parts.hostname or "", port_of(parts.scheme, parts.port)
         asked = _request(parts)
-        wire = self._kept.wires.pop(origin, None)
+        with self._lock:
+            idle = self._idle[origin]
+            wire = idle.pop() if idle else None
         if wire is not None:
             wire.deadline = deadline
-            with suppress(PayloadSourceDown):  # it may simply have been closed meanwhile
+            with suppress(_Broken):  # it may simply have been closed meanwhile
                 return self._ask(wire, asked, origin)
         return self._ask(self._connect(origin, deadline), asked, origin)
 
@@ -107,13 +115,15 @@ class Web:
             response = http.client.HTTPResponse(cast("socket.socket", wire), method="GET")
             response.begin()
             answer = self._answer(response, origin)
-            whole = response.isclosed() and not response.will_close
+            read = response.isclosed() or response.length == 0
+            whole = read and not response.will_close
         except (http.client.HTTPException, OSError) as error:
             where = f"{origin[1]}:{origin[2]}"
-            raise PayloadSourceDown(f"{where} broke off ({error!r:.200})") from error
+            raise _Broken(f"{where} broke off ({error!r:.200})") from error
         finally:
             if whole:
-                self._kept.wires[origin] = wire
+                with self._lock:
+                    self._idle[origin].append(wire)
             else:
                 wire.close()
         return answer
