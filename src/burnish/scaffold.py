@@ -51,6 +51,7 @@ POLICY_HELP: Final[dict[str, str]] = {
     "monitor.rollback": "Below it, the previous release comes back by itself.",
     "monitor.min_outcomes": "Judged predictions needed before either happens.",
     "monitor.confirm_share": "Random share of predictions offered for confirmation.",
+    "sources": "SQL databases whose rows are feedback too, a table each: see docs/sources.md.",
 }
 _LONG = 100_000  # longer numbers are read in groups of three
 _DEFAULT_LABELS = ("good", "defect")
@@ -108,6 +109,8 @@ def policy_text(name: str, kind: Kind, labels: tuple[str, ...] = _DEFAULT_LABELS
                 f"# {item.name} = {toml(item.default)}\n"
                 for item in msgspec.structs.fields(section.type)
             ]
+        elif section.name in POLICY_HELP:
+            parts.append(f"\n# {POLICY_HELP[section.name]}\n")
     text = "".join(parts)
     parse_policy(text)
     return text

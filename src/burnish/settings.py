@@ -170,8 +170,8 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
     sources_file: Annotated[
         str,
         Meta(
-            description='Where the databases of SQL sources are: TOML, a line NAME = "URL" for '
-            "each; BURNISH_SOURCE_<NAME> in the environment comes first."
+            description="Where the databases of SQL sources are: TOML, a line for each, its "
+            "name and its URL; BURNISH_SOURCE_<NAME> in the environment comes first."
         ),
     ] = "{data}/sources.toml"
     sources_seconds: Annotated[

@@ -52,22 +52,22 @@ def gathering(house: House, raw_log: RawLogReader, project: Callable[[], object]
     )
 
 
-def fetcher(settings: PayloadsSettings) -> PayloadFetcher:
+def fetcher(payloads: PayloadsSettings) -> PayloadFetcher:
     """Return what fetches inputs as the settings say."""
-    file = settings.s3_credentials_file
-    private = (host.strip() for host in settings.private_hosts.split(","))
+    file = payloads.s3_credentials_file
+    private = (host.strip() for host in payloads.private_hosts.split(","))
     return PayloadFetcher(
         Web(
-            max_bytes=settings.max_bytes,
-            timeout_s=settings.timeout_seconds,
+            max_bytes=payloads.max_bytes,
+            timeout_s=payloads.timeout_seconds,
             private_hosts=frozenset(host for host in private if host),
         ),
         Bucketry(
-            endpoint=settings.s3_endpoint,
-            region=settings.s3_region,
+            endpoint=payloads.s3_endpoint,
+            region=payloads.s3_region,
             credentials=Credentials.read(Path(file)) if file else None,
-            allow_http=settings.s3_allow_http,
+            allow_http=payloads.s3_allow_http,
         ),
-        max_bytes=settings.max_bytes,
-        timeout_s=settings.timeout_seconds,
+        max_bytes=payloads.max_bytes,
+        timeout_s=payloads.timeout_seconds,
     )
