@@ -5,12 +5,14 @@ Each round reads both with one collector, at once, and then one after the other.
 """
 
 import contextlib
+import logging
 import sys
 import tempfile
 from functools import partial
 from pathlib import Path
 
 import psycopg
+import structlog
 from kit.rounds import (
     QUICK_ROUNDS,
     ROUNDS,
@@ -81,6 +83,7 @@ def read(urls: dict[str, str], *, rows: int, at_once: bool) -> float:
 
 
 def main() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     asked = arguments(__doc__.partition("\n")[0])
     rows, rounds = (QUICK_ROWS, QUICK_ROUNDS) if asked.quick else (ROWS, ROUNDS)
     try:

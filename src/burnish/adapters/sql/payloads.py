@@ -142,11 +142,9 @@ class SqlPayloads:
                 delete(payload_contents).where(own.in_([one.sha256 for one in seen]))
             )
             for one in seen:
-                first = connection.scalar(
-                    select(payload_contents.c.by_pixels)
-                    .where(payload_contents.c.pixels == one.pixels)
-                    .limit(1)
-                )
+                same = payload_contents.c.pixels == one.pixels
+                same &= payload_contents.c.pixels.is_not(None)  # what shows nothing is like nothing
+                first = connection.scalar(select(payload_contents.c.by_pixels).where(same).limit(1))
                 connection.execute(
                     insert(payload_contents).values(
                         sha256=one.sha256,
