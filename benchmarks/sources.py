@@ -36,13 +36,13 @@ from burnish.kernel.policy import ModelPolicy, policy_of
 
 ROWS = 5000  # in each source
 QUICK_ROWS = 1000
-WAIT_S = 0.1  # a page
+WAIT_S = 0.1  # a page; as the query says
 AT_MOST = 0.6
 NAMES = ("shop", "archive")
 QUERY = (
     "SELECT id, 's' || id AS subject_id, 'good' AS final, 'kim' AS actor, now() AS occurred_at,"
     " 'burnish:sha256:' || lpad(to_hex(id), 64, '0') AS payload"
-    f" FROM judged, (SELECT pg_sleep({WAIT_S})) AS slow"
+    " FROM judged, (SELECT pg_sleep(0.1)) AS slow"
 )
 
 
