@@ -76,6 +76,15 @@ class SqlSource(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     row_limit: int = 500  # rows of one page
 
 
+def shard_of(model: str, source: str) -> str:
+    """Return the shard of the raw log that holds the rows of an SQL source.
+
+    >>> shard_of("laundry", "tasks")
+    'sql.laundry.tasks'
+    """
+    return f"sql.{model}.{source}"
+
+
 class PayloadPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which URIs a record may name as its input; our own store always."""
 
@@ -197,18 +206,7 @@ def duration(text: str) -> timedelta:
     return timedelta(seconds=float(match[1]) * _UNIT_SECONDS[match[2]])
 
 
-def shard_of(model: str, source: str) -> str:
-    """Return the shard of the raw log that holds the rows of an SQL source.
-
-    >>> shard_of("laundry", "tasks")
-    'sql.laundry.tasks'
-    """
-    return f"sql.{model}.{source}"
-
-
 def _check(policy: ModelPolicy) -> None:
-    for name, source in policy.sources.items():
-        _check_source(policy.name, name, source)
     if _NAME.fullmatch(policy.name) is None:
         raise PolicyError.of("name", policy.name, "use a-z, 0-9 and -, starting with a letter")
     if len(set(policy.labels)) < 2 or len(set(policy.labels)) != len(policy.labels):  # noqa: PLR2004
@@ -247,6 +245,8 @@ def _check(policy: ModelPolicy) -> None:
     for name, count in counts.items():
         if count < 0:
             raise PolicyError.of(name, count, "give zero or more")
+    for name, source in policy.sources.items():
+        _check_source(policy.name, name, source)
 
 
 def _check_source(model: str, name: str, source: SqlSource) -> None:

@@ -75,6 +75,11 @@ class FeedbackStore:
         row = self._connection.execute(query).mappings().one_or_none()
         return None if row is None else read(row, Verdict)
 
+    def of_shard(self, shard: str, first: int, *, model: str, limit: int) -> list[Verdict]:
+        """Return a model's verdicts of one shard at or beyond an offset, ascending."""
+        query = select(feedback).where(feedback.c.shard == shard, feedback.c.offset >= first)
+        return self._verdicts(query.order_by(feedback.c.offset).limit(limit), model)
+
     def newest(self, *, model: str | None, limit: int) -> list[Verdict]:
         """Return the verdicts received last, oldest first."""
         order = (feedback.c.received_at, feedback.c.shard, feedback.c.offset)
@@ -86,11 +91,6 @@ class FeedbackStore:
         query = select(feedback).where(_beyond(offsets))
         query = query.order_by(feedback.c.shard, feedback.c.offset).limit(limit)
         return self._verdicts(query, model)
-
-    def of_shard(self, shard: str, first: int, *, model: str, limit: int) -> list[Verdict]:
-        """Return a model's verdicts of one shard at or beyond an offset, ascending."""
-        query = select(feedback).where(feedback.c.shard == shard, feedback.c.offset >= first)
-        return self._verdicts(query.order_by(feedback.c.offset).limit(limit), model)
 
     def on_touched_subjects(self, model: str, since: Offsets) -> list[Verdict]:
         """Return all verdicts on those subjects that have at least one beyond `since`."""
