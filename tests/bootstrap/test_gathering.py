@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from burnish import config
+from burnish.adapters.gathering import Gathering
 from burnish.adapters.raw_log import RawLogReader
-from burnish.adapters.sources.gathering import Gathering
 from burnish.adapters.sources.places import SourceFailed
 from burnish.adapters.system import utc_now
 from burnish.bootstrap.gathering import gathering

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from burnish.adapters.sql.schema import payload_contents, payload_sources
+from burnish.adapters.sql.schema_inputs import payload_contents, payload_sources
 from burnish.feedback.quarantine import Selection
 from burnish.kernel.digest import digest
 from burnish.kernel.objects import payload_key

@@ -6,6 +6,7 @@ DIR holds a shop's database, a folder of photos, and our data.
 import sys
 from pathlib import Path
 
+from burnish.adapters.gathering import Gathering
 from burnish.adapters.objects import LocalObjects
 from burnish.adapters.payloads.collector import PayloadCollector
 from burnish.adapters.payloads.fetch import Bucketry, PayloadFetcher
@@ -13,7 +14,6 @@ from burnish.adapters.payloads.pictures import Pictures
 from burnish.adapters.payloads.web import Web
 from burnish.adapters.raw_log import RawLogReader
 from burnish.adapters.sources.collector import SourceCollector
-from burnish.adapters.sources.gathering import Gathering
 from burnish.adapters.sources.places import Places
 from burnish.adapters.sql.engine import make_engine
 from burnish.adapters.sql.payloads import SqlPayloads

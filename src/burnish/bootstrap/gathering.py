@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from burnish.adapters.gathering import Gathering
 from burnish.adapters.objects_s3 import Credentials
 from burnish.adapters.payloads.collector import PayloadCollector
 from burnish.adapters.payloads.fetch import Bucketry, PayloadFetcher
@@ -10,7 +11,6 @@ from burnish.adapters.payloads.pictures import Pictures
 from burnish.adapters.payloads.web import Web
 from burnish.adapters.raw_log import RawLogReader
 from burnish.adapters.sources.collector import SourceCollector
-from burnish.adapters.sources.gathering import Gathering
 from burnish.adapters.sources.places import Places
 from burnish.adapters.sql.payloads import SqlPayloads
 from burnish.adapters.sql.sources import SqlSources

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, 
 
 from burnish.adapters.sql.engine import writing
 from burnish.adapters.sql.rows import inserting
-from burnish.adapters.sql.schema import payload_contents, payload_sources
+from burnish.adapters.sql.schema_inputs import payload_contents, payload_sources
 from burnish.datasets.model import Reason
 from burnish.kernel.digest import digest
 from burnish.kernel.errors import Stale

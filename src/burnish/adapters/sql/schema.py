@@ -1,65 +1,28 @@
 """Every table of the metadata database. The migrations beside make exactly these."""
 
-from datetime import UTC, datetime
+from typing import Final
 
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     Float,
     Index,
     Integer,
-    LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
 )
-from sqlalchemy.dialects import sqlite
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+from burnish.adapters.sql.columns import Moment, metadata
+from burnish.adapters.sql.columns import Serial as _Serial
+from burnish.adapters.sql.columns import Time as _Time
+from burnish.adapters.sql.schema_inputs import payload_contents, payload_sources, sql_sources
 
-_Serial = BigInteger().with_variant(sqlite.INTEGER(), "sqlite")  # SQLite counts only INTEGER keys
-
-
-class Moment(TypeDecorator[datetime]):
-    """A moment in UTC; SQLite, which knows no time zones, keeps it without one.
-
-    PostgreSQL tells it in the zone of the session, which is whatever the server was set to.
-    """
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Turn any zone into UTC; a moment without a zone is a mistake of the caller."""
-        del dialect
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value!r} has no time zone: give a moment in UTC")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give UTC back."""
-        del dialect
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-_Time = Moment()
+__all__ = ["Moment", "metadata"]  # with every table below
+INPUTS: Final = (sql_sources, payload_sources, payload_contents)  # import them from their module
 
 # --- models and their policies
 
@@ -96,14 +59,6 @@ raw_objects = Table(
     Column("records", Integer, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("created_at", _Time, nullable=False),
-)
-
-sql_sources = Table(
-    "sql_sources",
-    metadata,
-    Column("shard", String(63), primary_key=True),
-    Column("place", Text, nullable=False),  # JSON: watermark and key of the last row that was read
-    Column("read_at", _Time, nullable=False),
 )
 
 shards = Table(
@@ -169,31 +124,6 @@ predictions = Table(
     Column("payload_sha256", String(71)),
     Column("at", _Time, nullable=False),
     Index("ix_predictions_release_at", "release", "at"),
-)
-
-# --- payloads
-
-payload_sources = Table(
-    "payload_sources",
-    metadata,
-    Column("uri_sha256", String(71), primary_key=True),  # of its text, which may be long
-    Column("uri", Text, nullable=False),
-    Column("sha256", String(71)),  # of the bytes that it gave first; it stands for no others
-    Column("reason", String(63), index=True),  # why it gave none
-    Column("detail", Text, nullable=False),
-    Column("tried_at", _Time, nullable=False),
-)
-
-payload_contents = Table(
-    "payload_contents",
-    metadata,
-    Column("id", _Serial, primary_key=True),  # rows are committed in this order
-    Column("sha256", String(71), nullable=False, unique=True),
-    Column("pixels", String(71), index=True),  # digest of what is shown; None if nothing can be
-    Column("fingerprint", LargeBinary),  # perceptual; None unless a policy asked for it
-    Column("by_pixels", String(71), nullable=False),  # the first content that shows these pixels
-    Column("by_picture", String(71)),  # the first that shows this picture; with a fingerprint
-    sqlite_autoincrement=True,  # an id that was deleted must not come back
 )
 
 # --- datasets, triggers

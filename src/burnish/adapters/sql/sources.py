@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from burnish.adapters.sql.engine import writing
 from burnish.adapters.sql.quarantine import note
 from burnish.adapters.sql.raw_log import add, end_of
-from burnish.adapters.sql.schema import sql_sources
+from burnish.adapters.sql.schema_inputs import sql_sources
 from burnish.feedback.model import RawObject
 from burnish.feedback.quarantine import Entry
 from burnish.feedback.tabular import Cursor
