@@ -47,6 +47,9 @@ FAILED: Final = _along("commit:run.fail", "commit:release.failed")
 STOPPED: Final = _along("commit:job.cancel")
 ROLLED_BACK: Final = _along("commit:release.accuracy_low", "commit:release.rolled_back")
 
+GATHERED: Final = _along("object:raw", "commit:sql_sources", "object:payloads",
+                         "commit:payload_sources", "commit:payload_contents")  # fmt: skip
+
 # --- the other roles
 
 TAUGHT: Final = _along("object:payloads")  # control, as photos are uploaded
@@ -85,6 +88,7 @@ TRIED: Final = frozenset(
         *OVERRIDDEN,
         *CANCELLED,
         *STOPPED,
+        *GATHERED,
     }
     | {*TAKEN_BACK, *STARTED, *LOADED, *ANSWERED, *SHIPPED, *IDENTIFIED, *QUARANTINED}
 )

@@ -21,6 +21,7 @@ from burnish.kernel.objects import ObjectNotFound, Objects
 _SUFFIX: Final = ".ndjson.zst"
 _NAME: Final = 16  # hex digits of the digest in the key of a rewritten object
 _LEVEL: Final = 3  # zstd's default: higher levels cost the front's cores more than they save
+_CONTENT_DIGITS: Final = 32  # of a digest: enough to be the only one of its name
 _LINE = msgspec.json.Decoder(RawRecord)
 _ENCODER = msgspec.json.Encoder()
 
@@ -31,14 +32,20 @@ class RawLogDamaged(Conflict):
     code = "raw_log.damaged"
 
 
-def object_key(shard: str, first: int, last: int, received_at: datetime) -> str:
+def object_key(
+    shard: str, first: int, last: int, received_at: datetime, *, content: str = ""
+) -> str:
     """Return the key of a sealed range, by the receive time of its first record.
+
+    `content` is its digest where a second attempt may hold other records: an ingest shard's sealed
+    file never does, a source's page may.
 
     >>> object_key("0", 0, 9, datetime(2026, 5, 1, 10))[:27]
     'raw/dt=2026-05-01/hh=10/0/0'
     """
     folder = f"raw/dt={received_at:%Y-%m-%d}/hh={received_at:%H}/{shard}"
-    return f"{folder}/{first:020}-{last:020}{_SUFFIX}"
+    told_apart = f"-{hexadecimal(content)[:_CONTENT_DIGITS]}" if content else ""
+    return f"{folder}/{first:020}-{last:020}{told_apart}{_SUFFIX}"
 
 
 def encode(records: Iterable[RawRecord]) -> bytes:

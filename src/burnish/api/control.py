@@ -6,6 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
+from burnish.datasets.contents import PayloadStore
 from burnish.datasets.desk import DisputedStore
 from burnish.datasets.manifest import Manifest
 from burnish.datasets.model import Dataset, Fate, Row
@@ -128,6 +129,11 @@ class View(PipelineUnit, MonitorUnit, Protocol):
     @property
     def tombstones(self) -> TombstoneStore:
         """What was erased."""
+        ...
+
+    @property
+    def payloads(self) -> PayloadStore:
+        """What was found out about payloads."""
         ...
 
     @property

@@ -17,6 +17,7 @@ from burnish.api.pages import Items
 from burnish.api.problems import RESPONSES
 from burnish.datasets import croissant
 from burnish.datasets.advice import ADVICE
+from burnish.datasets.contents import known
 from burnish.datasets.desk import Contradiction, contradictions, named
 from burnish.datasets.diff import Diff, compare, summary
 from burnish.datasets.looks import Budget, budget
@@ -285,7 +286,8 @@ def list_contradictions(state: State, name: FromPath[str], limit: FromQuery[Limi
         policy = view.models.get(name).policy
         verdicts = view.feedback.disputed(name, limit=MAX_DISPUTED)
         predictions = view.predictions.lookup(named(verdicts))
-    found = contradictions(verdicts, policy, predictions)
+        contents = known(view.payloads, policy, verdicts)
+    found = contradictions(verdicts, policy, predictions, contents)
     return Desk(items=found[:limit], reviewers=policy.dataset.reviewers, cut=len(found) > limit)
 
 

@@ -52,7 +52,7 @@ def erase_records(request: Asked, state: State, data: JSONBody[Wish]) -> Erasure
         datasets, models = _lineage(control, view, verdicts)
         policies = {name: view.models.get(name).policy for name in {v.model for v in verdicts}}
         named = {said.prediction_id for said in verdicts if said.prediction_id is not None}
-        placed = tombstones(wish, verdicts, view.predictions.lookup(named), policies)
+        placed = tombstones(wish, verdicts, view.predictions.lookup(named), policies, view.payloads)
     if data.dry_run:
         return Erasure(
             id="",

@@ -20,6 +20,7 @@ from burnish.adapters.raw_log import RawLogReader
 from burnish.adapters.sandbox import ChildSandbox
 from burnish.adapters.subprocess_jobs import SubprocessLauncher
 from burnish.adapters.system import new_id, utc_now
+from burnish.bootstrap.gathering import gathering
 from burnish.bootstrap.house import House
 from burnish.datasets.erasing import Eraser
 from burnish.datasets.service import DatasetService
@@ -42,6 +43,7 @@ from burnish.triggers.service import consider
 
 NICENESS: Final = 5  # serving may share the machine, and comes first
 WATCH_S: Final = 1.0  # between two looks at the training attempts
+GATHER_S: Final = 1.0  # between two looks whether records name inputs that are not fetched yet
 RELEASES_S: Final = 0.2  # between two looks whether anything new is known of what serves
 RECONSIDER_S: Final = 5.0  # between two looks at a model that had no news: time passes, runs end
 ERASURES_S: Final = 5.0  # between two looks whether anything erased still has bytes
@@ -68,6 +70,7 @@ class Worker:
             silence=timedelta(seconds=settings.training.heartbeat_timeout_seconds),
         )
         self._monitor = Monitor(units=house.unit, views=house.view)
+        self._gathering = gathering(house, self._raw_log, self._project)
         performer = Performer(
             units=house.unit,
             actions=self._actions(),
@@ -83,6 +86,7 @@ class Worker:
         )
         self._threads = [
             threading.Thread(target=self._follow_feedback, name="feedback"),
+            threading.Thread(target=self._gather, name="sources"),
             threading.Thread(target=self._watch_jobs, name="jobs"),
             threading.Thread(target=self._watch_releases, name="releases"),
             threading.Thread(target=self._erase, name="erasures"),
@@ -127,7 +131,7 @@ class Worker:
             self._policy_of,
             lifetime=self._token_lifetime,
         )
-        prepare = Prepare(units=house.unit, datasets=datasets, collect=self._project)
+        prepare = Prepare(units=house.unit, datasets=datasets, collect=self._gathering.for_run)
         train = Train(
             units=house.unit,
             datasets=datasets,
@@ -177,6 +181,15 @@ class Worker:
                     consider(self._house.unit(), policy, now=utc_now())
 
         self._repeat("feedback", self._house.settings.worker.poll_seconds, look)
+
+    def _gather(self) -> None:
+        def look() -> None:
+            with self._house.view() as view:
+                policies = [model.policy for model in view.models.list()]
+            for policy in policies:
+                self._gathering.look(policy)
+
+        self._repeat("sources", GATHER_S, look)
 
     def _watch_jobs(self) -> None:
         self._repeat("jobs", WATCH_S, self._watcher.look)

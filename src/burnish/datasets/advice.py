@@ -19,7 +19,14 @@ ADVICE: Final[Mapping[Reason, str]] = {
     " `feedback.window_days`.",
     Reason.PAYLOAD_MISSING: "Nothing says what was judged, or its bytes are gone: upload the photo"
     " and send its URI as `payload`, or raise `capture.sample`.",
-    Reason.PAYLOAD_NOT_STORED: "Its payload lies elsewhere: upload it, and send its URI.",
+    Reason.PAYLOAD_NOT_STORED: "Its payload lies elsewhere, and nobody has fetched it: a run does,"
+    " before it builds.",
+    Reason.PAYLOAD_NOT_ALLOWED: "Its payload lies where nobody may read: add the place to"
+    " `payload.allow`, or upload the photo.",
+    Reason.PAYLOAD_TOO_LARGE: "Its payload is too large: send a smaller photo, or raise"
+    " `payloads.max_bytes`.",
+    Reason.PAYLOAD_UNREADABLE: "Its payload is no image that can be decoded: send a whole JPEG, PNG"
+    " or WebP photo in a record with a new id.",
     Reason.UNCERTAIN_IN_HOLDOUT: "Uncertainty asked for it, and its subject judges models: nothing"
     " to do.",
     Reason.HELD_OUT: "Its subject or photo judges models: nothing to do.",

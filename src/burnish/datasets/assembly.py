@@ -6,7 +6,8 @@ from contextlib import suppress
 from msgspec import Struct
 
 from burnish.datasets.checks import check
-from burnish.datasets.curation import Exam, curate, locate
+from burnish.datasets.contents import NOTHING_KNOWN, Contents
+from burnish.datasets.curation import Exam, Inputs, curate, locate
 from burnish.datasets.manifest import rows_digest
 from burnish.datasets.model import DatasetError, Fate, Reason, Row
 from burnish.datasets.shares import over_share
@@ -34,6 +35,7 @@ def assemble(
     *,
     predictions: Mapping[str, Prediction],
     gone: Collection[str] = frozenset(),
+    contents: Contents = NOTHING_KNOWN,
     unreadable: Sequence[tuple[str, RawRecord]] = (),
     erased: Collection[Identity] = frozenset(),
     spent: bool = False,
@@ -46,6 +48,7 @@ def assemble(
         parent: the ledger of the version before; an empty one before the first.
         predictions: those that the verdicts name, by id, as far as they are known.
         gone: payload digests whose bytes are not in the object store.
+        contents: what is known of the payloads that the verdicts name.
         unreadable: lines, with their shard, that may be this model's but no longer parse.
         erased: records that a person had taken out.
         spent: whether the parent's holdout has been looked at as often as it may be. A new epoch
@@ -76,10 +79,10 @@ def assemble(
         for shard, raw in unreadable
     ]
 
+    inputs = locate(said, predictions, policy.feedback.window, gone=gone, contents=contents)
+
     def under(ledger: Ledger, *, worn: bool = False) -> Assembled:
-        return _assembled(
-            said, policy, ledger, predictions=predictions, gone=gone, gaps=gaps, worn=worn
-        )
+        return _assembled(said, policy, ledger, inputs=inputs, gaps=gaps, worn=worn)
 
     ledger = parent.under(policy.dataset)
     if spent and ledger.epoch == parent.epoch and not policy.dataset.holdout_source:
@@ -96,15 +99,14 @@ def _assembled(
     policy: ModelPolicy,
     ledger: Ledger,
     *,
-    predictions: Mapping[str, Prediction],
-    gone: Collection[str],
+    inputs: Inputs,
     gaps: Sequence[Fate],
     worn: bool,
 ) -> Assembled:
     exam = Exam.of(verdicts, policy.dataset.holdout_source)
     curated = curate(
         verdicts,
-        locate(verdicts, predictions, policy.feedback.window, gone=gone),
+        inputs,
         held=ledger.held_subjects,
         exam=exam,
         rank=ledger.rank(exam.subjects),

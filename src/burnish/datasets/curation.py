@@ -11,11 +11,11 @@ from typing import Final
 
 from msgspec import Struct
 
+from burnish.datasets.contents import NOTHING_KNOWN, Contents
 from burnish.datasets.model import Example, Reason
 from burnish.feedback.model import Selection
 from burnish.feedback.prediction import Prediction
 from burnish.feedback.verdict import Place, Verdict
-from burnish.kernel.digest import PREFIX, hexadecimal
 
 OWN_STORE = "burnish:"  # payload URIs of our own object store: burnish:sha256:<hex>
 
@@ -56,6 +56,7 @@ def locate(
     window: timedelta,
     *,
     gone: Collection[str] = frozenset(),
+    contents: Contents = NOTHING_KNOWN,
 ) -> dict[Place, str | Reason]:
     """Return the digest of each verdict's input, or why there is none.
 
@@ -67,10 +68,11 @@ def locate(
         predictions: those that the verdicts name, by id, as far as they are known.
         window: how long after a prediction a record that judges it may come.
         gone: digests whose bytes the object store does not have.
+        contents: where payloads elsewhere led, and which content stands for which.
     """
     inputs: dict[Place, str | Reason] = {}
     for verdict in verdicts:
-        found = _input_of(verdict, predictions, window)
+        found = _input_of(verdict, predictions, window, contents)
         inputs[verdict.place] = Reason.PAYLOAD_MISSING if found in gone else found
     return inputs
 
@@ -125,7 +127,10 @@ def curate(
 
 
 def _input_of(
-    verdict: Verdict, predictions: Mapping[str, Prediction], window: timedelta
+    verdict: Verdict,
+    predictions: Mapping[str, Prediction],
+    window: timedelta,
+    contents: Contents,
 ) -> str | Reason:
     captured = None
     if verdict.prediction_id is not None:
@@ -138,15 +143,8 @@ def _input_of(
             return Reason.PREDICTION_EXPIRED
         captured = prediction.payload_sha256
     if verdict.payload is not None:
-        return _stored(verdict.payload)
-    return captured or Reason.PAYLOAD_MISSING
-
-
-def _stored(payload: str) -> str | Reason:
-    try:
-        return PREFIX + hexadecimal(payload.removeprefix(OWN_STORE + PREFIX))
-    except ValueError:
-        return Reason.PAYLOAD_NOT_STORED
+        return contents.of_payload(verdict.payload)
+    return contents.of_digest(captured or Reason.PAYLOAD_MISSING)
 
 
 def _one_per_identity(

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from burnish.datasets.contents import NOTHING_KNOWN, Contents
 from burnish.datasets.curation import Exam, curate, locate
 from burnish.datasets.model import Reason
 from burnish.feedback.prediction import Prediction
@@ -50,7 +51,10 @@ def named(verdicts: Iterable[Verdict]) -> set[str]:
 
 
 def contradictions(
-    verdicts: Sequence[Verdict], policy: ModelPolicy, predictions: Mapping[str, Prediction]
+    verdicts: Sequence[Verdict],
+    policy: ModelPolicy,
+    predictions: Mapping[str, Prediction],
+    contents: Contents = NOTHING_KNOWN,
 ) -> list[Contradiction]:
     """Return what a build would leave to the desk, by the names of the subjects.
 
@@ -58,8 +62,9 @@ def contradictions(
         verdicts: of one model, all of each subject and content that may be disputed.
         policy: the model's.
         predictions: those that the verdicts name, by id, as far as they are known.
+        contents: what is known of the payloads that they name.
     """
-    inputs = locate(verdicts, predictions, policy.feedback.window)
+    inputs = locate(verdicts, predictions, policy.feedback.window, contents=contents)
     exam = Exam.of(verdicts, policy.dataset.holdout_source)
     left_out = curate(verdicts, inputs, exam=exam, reviewers=policy.dataset.reviewers).left_out
     subjects: defaultdict[str, list[Verdict]] = defaultdict(list)

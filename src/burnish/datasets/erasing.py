@@ -8,9 +8,11 @@ takes.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from msgspec import Struct, structs
 
+from burnish.datasets.contents import Contents, PayloadStore, elsewhere
 from burnish.datasets.curation import locate
 from burnish.datasets.manifest import find_fate
 from burnish.datasets.model import Dataset, Reason
@@ -21,6 +23,15 @@ from burnish.kernel.audit import SYSTEM, Actor
 from burnish.kernel.clock import Clock
 from burnish.kernel.objects import Objects, payload_key
 from burnish.kernel.policy import ModelPolicy
+
+
+class EraserUnit(ErasureUnit, Protocol):
+    """One transaction over erasures, and what is known of payloads."""
+
+    @property
+    def payloads(self) -> PayloadStore:
+        """What was found out about payloads."""
+        ...
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -51,6 +62,7 @@ def tombstones(
     verdicts: Sequence[Verdict],
     predictions: Mapping[str, Prediction],
     policies: Mapping[str, ModelPolicy],
+    payloads: PayloadStore,
 ) -> list[Tombstone]:
     """Return what is to stand in place of the records.
 
@@ -59,11 +71,14 @@ def tombstones(
         verdicts: the records.
         predictions: those that they name, by id, as far as they are known.
         policies: of their models, by name.
+        payloads: where URIs led. The bytes meant are the record's own, not those that stand for
+            them.
     """
+    contents = Contents(fetched=payloads.fetched(elsewhere(verdicts)))
     placed = []
     for verdict in verdicts:
         window = policies[verdict.model].feedback.window
-        shown = locate([verdict], predictions, window)[verdict.place]
+        shown = locate([verdict], predictions, window, contents=contents)[verdict.place]
         placed.append(
             Tombstone(
                 source=verdict.source,
@@ -124,7 +139,7 @@ def erase(
 class Eraser:
     """Takes away the bytes of what was erased; run anywhere, at any time, also twice at once."""
 
-    units: Callable[[], ErasureUnit]
+    units: Callable[[], EraserUnit]
     objects: Objects
     raw_log: ErasableLog
     clock: Clock
@@ -142,9 +157,12 @@ class Eraser:
             placed = unit.tombstones.of(erasure.id)
             payloads = {one.payload_sha256 for one in placed if one.payload_sha256 is not None}
             needed = unit.feedback.judging(payloads)
+            known = unit.payloads
+        needed |= known.represented(payloads)
         self.raw_log.redact({tombstone.identity for tombstone in placed}, erasure.id)
         for sha256 in sorted(payloads - needed):
             self.objects.delete(payload_key(sha256))
+        known.forget(payloads - needed)
         done = structs.replace(
             erasure,
             payloads_removed=len(payloads - needed),

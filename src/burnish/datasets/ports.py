@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from burnish.datasets.contents import PayloadStore
 from burnish.datasets.looks import LookStore
 from burnish.datasets.model import Dataset
 from burnish.feedback.erasure import TombstoneStore
@@ -60,4 +61,9 @@ class DatasetUnit(Unit, Protocol):
     @property
     def tombstones(self) -> TombstoneStore:
         """What was erased."""
+        ...
+
+    @property
+    def payloads(self) -> PayloadStore:
+        """What was found out about payloads."""
         ...

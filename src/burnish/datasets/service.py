@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from burnish.datasets import manifest as files
 from burnish.datasets.assembly import Assembled, assemble
+from burnish.datasets.contents import known
 from burnish.datasets.curation import locate
 from burnish.datasets.looks import budget
 from burnish.datasets.manifest import Corrections, Manifest, Source
@@ -108,9 +109,12 @@ class DatasetService:
         with self.units() as unit:
             predictions = unit.predictions.lookup({name for name in named if name is not None})
             erased = unit.tombstones.identities(policy.name)
+            contents = known(unit.payloads, policy, verdicts)
         inputs = {
             found
-            for found in locate(verdicts, predictions, policy.feedback.window).values()
+            for found in locate(
+                verdicts, predictions, policy.feedback.window, contents=contents
+            ).values()
             if not isinstance(found, Reason)
         }
         return assemble(
@@ -119,6 +123,7 @@ class DatasetService:
             self._ledger(policy, parent),
             predictions=predictions,
             gone={found for found in inputs if not self.objects.exists(payload_key(found))},
+            contents=contents,
             unreadable=unreadable,
             erased=erased,
             spent=spent,

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from burnish.datasets.contents import known
 from burnish.datasets.curation import Exam, curate, locate
 from burnish.datasets.shares import over_share
 from burnish.datasets.splits import Ledger
@@ -76,7 +77,12 @@ def count_effective(unit: TriggerUnit, policy: ModelPolicy, since: Offsets) -> i
     exam = Exam.of(verdicts, policy.dataset.holdout_source)
     curated = curate(
         verdicts,
-        locate(verdicts, predictions, policy.feedback.window),
+        locate(
+            verdicts,
+            predictions,
+            policy.feedback.window,
+            contents=known(unit.payloads, policy, verdicts),
+        ),
         exam=exam,
         rank=Ledger().rank(exam.subjects),
         reviewers=policy.dataset.reviewers,

@@ -23,6 +23,7 @@ from sqlalchemy.sql.elements import KeyedColumnElement
 from burnish.adapters.sql.erasures import chunks
 from burnish.adapters.sql.rows import bytewise, columns, inserting, read
 from burnish.adapters.sql.schema import feedback, predictions, shards, tombstones
+from burnish.adapters.sql.schema_inputs import payload_sources
 from burnish.datasets.curation import OWN_STORE
 from burnish.feedback.erasure import Identity, Scope
 from burnish.feedback.verdict import Offsets, Verdict
@@ -85,6 +86,11 @@ class FeedbackStore:
         row = self._connection.execute(query).mappings().one_or_none()
         return None if row is None else read(row, Verdict)
 
+    def of_shard(self, shard: str, first: int, *, model: str, limit: int) -> list[Verdict]:
+        """Return a model's verdicts of one shard at or beyond an offset, ascending."""
+        query = select(feedback).where(feedback.c.shard == shard, feedback.c.offset >= first)
+        return self._verdicts(query.order_by(feedback.c.offset).limit(limit), model)
+
     def newest(self, *, model: str | None, limit: int) -> list[Verdict]:
         """Return the verdicts received last, oldest first."""
         order = (feedback.c.received_at, feedback.c.shard, feedback.c.offset)
@@ -140,6 +146,12 @@ class FeedbackStore:
                 .where(predictions.c.payload_sha256.in_(chunk), feedback.c.payload.is_(None))
             )
             found.update(self._connection.execute(captured).scalars())
+            fetched = (
+                select(payload_sources.c.sha256)
+                .join(feedback, feedback.c.payload == payload_sources.c.uri)
+                .where(payload_sources.c.sha256.in_(chunk))
+            )
+            found.update(self._connection.execute(fetched).scalars())
         return found
 
     def disputed(self, model: str, *, limit: int) -> list[Verdict]:

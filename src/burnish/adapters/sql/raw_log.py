@@ -1,5 +1,6 @@
 """The manifest of the raw log in the metadata database."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping, func, select, update
@@ -28,23 +29,8 @@ class SqlManifest:
 
     def commit(self, entry: RawObject) -> None:
         """Add the row; the same row again is a no-op. Raises ManifestConflict."""
-        values: dict[str, Any] = {name: getattr(entry, name) for name in _FIELDS}
-        values["created_at"] = utc_now()
         with writing(self._engine) as connection:
-            end = _end(connection, entry.shard)  # before the look at what is known: it only grows
-            known = _at(connection, entry)
-            if known is None:
-                if end != entry.first_offset:
-                    raise ManifestConflict(
-                        f"{entry.key!r} begins at {entry.first_offset}, "
-                        f"but shard {entry.shard!r} is listed up to {end}."
-                    )
-                # Two that begin at the same end cannot both be added: the next one starts there.
-                if insert_new(connection, raw_objects, values):
-                    return
-                known = _at(connection, entry)
-        if known is None or not _same_range(known, entry):
-            raise ManifestConflict(f"{entry.key!r} is listed with other facts.")
+            add(connection, entry, utc_now())
 
     def all(self) -> list[RawObject]:
         """Return every object, by shard and offset."""
@@ -93,6 +79,26 @@ class SqlManifest:
             return [_entry(row) for row in connection.execute(query).mappings()]
 
 
+def add(connection: Connection, entry: RawObject, now: datetime) -> None:
+    """Add a row inside a transaction, as `SqlManifest.commit` does. Raises ManifestConflict."""
+    values: dict[str, Any] = {name: getattr(entry, name) for name in _FIELDS}
+    values["created_at"] = now
+    end = end_of(connection, entry.shard)  # before the look at what is known: it only grows
+    known = _at(connection, entry)
+    if known is None:
+        if end != entry.first_offset:
+            raise ManifestConflict(
+                f"{entry.key!r} begins at {entry.first_offset}, "
+                f"but shard {entry.shard!r} is listed up to {end}."
+            )
+        # Two that begin at the same end cannot both be added: the next one starts there.
+        if insert_new(connection, raw_objects, values):
+            return
+        known = _at(connection, entry)
+    if known is None or not _same_range(known, entry):
+        raise ManifestConflict(f"{entry.key!r} is listed with other facts.")
+
+
 def _at(connection: Connection, entry: RawObject) -> RawObject | None:
     """Return the listed object that begins where `entry` does, if there is one."""
     query = select(raw_objects).where(
@@ -118,7 +124,8 @@ def _same_range(known: RawObject, entry: RawObject) -> bool:
     return known == entry or (rewritten and known.last_offset == entry.last_offset)
 
 
-def _end(connection: Connection, shard: str) -> int:
+def end_of(connection: Connection, shard: str) -> int:
+    """Return the first offset of a shard that is in no object yet."""
     last = connection.scalar(
         select(func.max(raw_objects.c.last_offset)).where(raw_objects.c.shard == shard)
     )

@@ -16,6 +16,7 @@ from burnish.adapters.sql.locks import Locks
 from burnish.adapters.sql.looks import SqlLooks
 from burnish.adapters.sql.models import SqlModels
 from burnish.adapters.sql.monitoring import SqlOutcomes
+from burnish.adapters.sql.payloads import SqlPayloads
 from burnish.adapters.sql.predictions import SqlPredictions
 from burnish.adapters.sql.quarantine import QuarantineStore
 from burnish.adapters.sql.releases import SqlReleases, SqlReplicas, SqlVersions
@@ -97,6 +98,7 @@ class SqlUnit:
         self.feedback = FeedbackStore(connection)
         self.quarantine = QuarantineStore(connection)
         self.predictions = SqlPredictions(self._engine)
+        self.payloads = SqlPayloads(self._engine)
         self.datasets = DatasetStore(connection, locks)
         self.looks = SqlLooks(connection)
         self.tombstones = SqlTombstones(connection)

@@ -6,7 +6,7 @@ from alembic import op
 from burnish.adapters.sql.schema import Moment
 
 revision = "0028"
-down_revision = "0003"
+down_revision = "0026"
 branch_labels = None
 depends_on = None
 
