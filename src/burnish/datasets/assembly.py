@@ -6,7 +6,7 @@ from contextlib import suppress
 from msgspec import Struct
 
 from burnish.datasets.checks import check
-from burnish.datasets.curation import Exam, curate, locate
+from burnish.datasets.curation import Exam, Inputs, curate, locate
 from burnish.datasets.manifest import rows_digest
 from burnish.datasets.model import DatasetError, Fate, Reason, Row
 from burnish.datasets.shares import over_share
@@ -76,10 +76,10 @@ def assemble(
         for shard, raw in unreadable
     ]
 
+    inputs = locate(said, predictions, policy.feedback.window, gone=gone)
+
     def under(ledger: Ledger, *, worn: bool = False) -> Assembled:
-        return _assembled(
-            said, policy, ledger, predictions=predictions, gone=gone, gaps=gaps, worn=worn
-        )
+        return _assembled(said, policy, ledger, inputs=inputs, gaps=gaps, worn=worn)
 
     ledger = parent.under(policy.dataset)
     if spent and ledger.epoch == parent.epoch and not policy.dataset.holdout_source:
@@ -96,15 +96,14 @@ def _assembled(
     policy: ModelPolicy,
     ledger: Ledger,
     *,
-    predictions: Mapping[str, Prediction],
-    gone: Collection[str],
+    inputs: Inputs,
     gaps: Sequence[Fate],
     worn: bool,
 ) -> Assembled:
     exam = Exam.of(verdicts, policy.dataset.holdout_source)
     curated = curate(
         verdicts,
-        locate(verdicts, predictions, policy.feedback.window, gone=gone),
+        inputs,
         held=ledger.held_subjects,
         exam=exam,
         rank=ledger.rank(exam.subjects),
