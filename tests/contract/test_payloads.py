@@ -106,3 +106,17 @@ def test_the_first_content_of_the_same_pixels_stands_for_all(engine: Engine) -> 
     found, newest = payloads.pictures(last)
     assert (found, newest > last) == ([("b", b"f")], True)
     assert payloads.pictures(newest) == ([], newest)
+
+
+def test_a_content_that_stands_for_another_is_known_and_one_that_was_erased_is_forgotten(
+    engine: Engine,
+) -> None:
+    payloads = SqlPayloads(engine)
+    payloads.note([Fetched(uri=LONG, sha256=name("c"))], now=NOON)
+    first, same, alone = name("a"), name("b"), name("c")
+    seen = [Seen(sha256=one, pixels="p") for one in (first, same)]
+    payloads.see([*seen, Seen(sha256=alone, pixels="q")], expected=0)
+    assert payloads.represented([first, same, alone]) == {first}
+    payloads.forget([alone])
+    assert payloads.unseen([first, same, alone], NearDuplicate.CONTENT) == [alone]
+    assert payloads.fetched([LONG]) == {}

@@ -95,11 +95,7 @@ def get_dataset(state: State, dataset_id: FromPath[str]) -> DatasetView:
         dataset = view.datasets.get(DatasetId(dataset_id))
         policy = view.models.policy(dataset.policy_digest)
         worn: Budget = budget(view.looks, dataset, policy.dataset)
-        models = [
-            version.version
-            for version in view.versions.of_model(dataset.model)
-            if version.dataset == dataset.id
-        ]
+        models = trained_on(view, dataset)
     held = HoldoutView(
         epoch=worn.epoch,
         examples=sum(dataset.counts.get(Split.HOLDOUT, {}).values()),
@@ -294,7 +290,7 @@ def list_contradictions(state: State, name: FromPath[str], limit: FromQuery[Limi
 def trained_on(view: View, dataset: Dataset) -> list[str]:
     """Return the model versions that were trained on a dataset version, newest first."""
     return [
-        f"{version.model} {version.version}"
+        version.version
         for version in view.versions.of_model(dataset.model)
         if version.dataset == dataset.id
     ]

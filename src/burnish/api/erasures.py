@@ -83,5 +83,9 @@ def _lineage(control: Control, view: View, verdicts: list[Verdict]) -> tuple[lis
     ]
     held = set(touched(control.objects, versions, verdicts))
     datasets = [version for version in versions if version.id in held]
-    models = [made for dataset in datasets for made in trained_on(view, dataset)]
+    models = [
+        f"{dataset.model} {version}"
+        for dataset in datasets
+        for version in trained_on(view, dataset)
+    ]
     return [dataset.id for dataset in datasets], models
