@@ -80,11 +80,11 @@ def test_a_uri_stands_for_what_it_gave_first(engine: Engine) -> None:
     missing = Fetched(uri=LONG, reason=Reason.PAYLOAD_MISSING, detail="404")
     payloads.note([missing, Fetched(uri="b", sha256=name("b"))], now=NOON)
     assert payloads.fetched([LONG, "b", "c"]) == {LONG: Reason.PAYLOAD_MISSING, "b": name("b")}
-    assert payloads.failed() == [LONG]
+    assert payloads.failed(limit=9) == [LONG]
     payloads.note([Fetched(uri=LONG, sha256=name("a")), Fetched(uri="b", sha256="x")], now=NOON)
     payloads.note([missing], now=NOON)
     assert payloads.fetched([LONG, "b"]) == {LONG: name("a"), "b": name("b")}
-    assert payloads.failed() == []
+    assert payloads.failed(limit=9) == []
 
 
 def test_the_first_content_of_the_same_pixels_stands_for_all(engine: Engine) -> None:

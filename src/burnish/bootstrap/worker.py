@@ -86,17 +86,18 @@ class Worker:
         )
         self._threads = [
             threading.Thread(target=self._follow_feedback, name="feedback"),
-            threading.Thread(target=self._gather, name="sources"),
             threading.Thread(target=self._watch_jobs, name="jobs"),
             threading.Thread(target=self._watch_releases, name="releases"),
             threading.Thread(target=self._erase, name="erasures"),
         ]
+        # It may be in the middle of a thousand photos; whatever it has not noted is done again.
+        self._gatherer = threading.Thread(target=self._gather, name="sources", daemon=True)
         self.reasons: list[str] = ["starting"]
 
     def start(self) -> None:
         """Take up what a crash left unfinished, then follow what comes."""
         self._engine.launch()
-        for thread in self._threads:
+        for thread in (*self._threads, self._gatherer):
             thread.start()
         self.reasons.clear()
 
@@ -106,6 +107,7 @@ class Worker:
         self._stop.set()
         for thread in self._threads:
             thread.join()
+        self._gatherer.join(STEP_S)
         self._engine.close(min(STEP_S, self._house.settings.process.drain_seconds))
 
     def wait(self) -> None:

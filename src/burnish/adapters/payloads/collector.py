@@ -67,7 +67,7 @@ class PayloadCollector:
         Args:
             policy: the model's; only what its `payload.allow` covers is fetched.
             since: where to begin, per shard.
-            again: whether URIs that gave nothing before are tried anew.
+            again: whether URIs that gave nothing before are tried anew, a thousand at most.
 
         Returns the offsets up to which it has looked. Raises SourceFailed if a place where inputs
         lie does not answer; what the other places gave is kept.
@@ -77,7 +77,7 @@ class PayloadCollector:
             ThreadPoolExecutor(self.parallel, "payload") as pool,
         ):
             if again:
-                self._fetch(pool, policy, self.payloads.failed())
+                self._fetch(pool, policy, self.payloads.failed(limit=_PAGE))
             looked = dict(since)
             with self.views() as view:
                 ends = view.feedback.offsets()

@@ -64,16 +64,20 @@ class _PostgresServer:
             self._connection = psycopg.connect(
                 url, autocommit=True, connect_timeout=_CONNECT_S, row_factory=dict_row
             )
-            for statement in _SESSION:
-                self._connection.execute(statement)
-            self._connection.autocommit = False
-            self._connection.read_only = True
         except psycopg.ProgrammingError:  # it quotes the URL's parts, which it cannot tell apart
             raise SourceMisfit(
                 "The URL is none: write postgresql://USER:PASSWORD@HOST/DATABASE, with %40 for @"
                 " and %2F for / in the password."
             ) from None
         except psycopg.Error as error:
+            raise SourceFailed(said(error, url)) from None
+        try:
+            for statement in _SESSION:
+                self._connection.execute(statement)
+            self._connection.autocommit = False
+            self._connection.read_only = True
+        except psycopg.Error as error:
+            self._connection.close()
             raise SourceFailed(said(error, url)) from None
 
     def page(self, source: SqlSource, after: Cursor | None, limit: int) -> list[SourceRow]:

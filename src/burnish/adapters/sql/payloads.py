@@ -89,11 +89,12 @@ class SqlPayloads:
                 for table in (payload_contents, payload_sources):
                     connection.execute(delete(table).where(table.c.sha256.in_(chunk)))
 
-    def failed(self) -> list[str]:
-        """Return the URIs that gave nothing when they were tried last."""
+    def failed(self, *, limit: int) -> list[str]:
+        """Return URIs that gave nothing when they were tried last, the longest ago first."""
         query = select(payload_sources.c.uri).where(payload_sources.c.reason.is_not(None))
+        query = query.order_by(payload_sources.c.tried_at, payload_sources.c.uri_sha256)
         with self._engine.connect() as connection:
-            return sorted(connection.execute(query).scalars())
+            return list(connection.execute(query.limit(limit)).scalars())
 
     def note(self, fetched: Sequence[Fetched], *, now: datetime) -> None:
         """Note what URIs gave. One that has given bytes keeps standing for those."""
