@@ -5,6 +5,7 @@ import hmac
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, Literal, Protocol
@@ -90,6 +91,13 @@ class LocalObjects:
     def exists(self, key: str) -> bool:
         """Tell whether the key is taken."""
         return self._path(key).is_file()
+
+    def delete(self, key: str) -> None:
+        """Take the bytes away for good, if they are there."""
+        path = self._path(key)
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
+            sync_folder(path.parent)
 
     def list(self, prefix: str) -> Iterator[str]:
         """Yield the keys below a folder such as `raw/`, sorted."""

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 
 from burnish.datasets import manifest as files
 from burnish.datasets.assembly import Assembled, assemble
+from burnish.datasets.contents import known
 from burnish.datasets.curation import locate
+from burnish.datasets.looks import budget
 from burnish.datasets.manifest import Corrections, Manifest, Source
 from burnish.datasets.model import Dataset, Fate, OffsetsAhead, Reason, Row
 from burnish.datasets.ports import DatasetUnit
@@ -47,10 +49,13 @@ class DatasetService:
         for attempt in range(1, BUILD_ATTEMPTS + 1):
             with self.units() as unit:
                 known = unit.datasets.built(policy.name, offsets, policy.digest)
+                if known and unit.tombstones.since(policy.name, known.created_at):
+                    known = None  # it may hold what was erased
                 parent = unit.datasets.newest(policy.name)
+                spent = parent and budget(unit.looks, parent, policy.dataset).spent
             if known is not None:
                 return known
-            assembled = self._assemble(policy, offsets, parent)
+            assembled = self._assemble(policy, offsets, parent, spent=bool(spent))
             dataset = self._store(policy, offsets, parent, assembled)
             try:
                 return self._publish(dataset, actor)
@@ -86,14 +91,30 @@ class DatasetService:
         """Count the effective corrections of a version whose verdicts lie beyond the offsets."""
         return _effective(self.fates(dataset), offsets)
 
-    def _assemble(self, policy: ModelPolicy, offsets: Offsets, parent: Dataset | None) -> Assembled:
+    def rebuilt(self, policy: ModelPolicy, dataset: Dataset) -> str:
+        """Return the digest that the raw log gives today for a version's policy and offsets.
+
+        It is another one if a record or a payload was erased since. Raises as `build` does.
+        """
+        parent = self.get(dataset.parent) if dataset.parent else None
+        rotated = parent is not None and dataset.epoch > parent.epoch
+        spent = rotated or Reason.RESERVED.value in dataset.left_out
+        return self._assemble(policy, dataset.offsets, parent, spent=spent).digest
+
+    def _assemble(
+        self, policy: ModelPolicy, offsets: Offsets, parent: Dataset | None, *, spent: bool
+    ) -> Assembled:
         verdicts, unreadable = self._read(policy.name, offsets)
         named = {verdict.prediction_id for verdict in verdicts}
         with self.units() as unit:
             predictions = unit.predictions.lookup({name for name in named if name is not None})
+            erased = unit.tombstones.identities(policy.name)
+            contents = known(unit.payloads, policy, verdicts)
         inputs = {
             found
-            for found in locate(verdicts, predictions, policy.feedback.window).values()
+            for found in locate(
+                verdicts, predictions, policy.feedback.window, contents=contents
+            ).values()
             if not isinstance(found, Reason)
         }
         return assemble(
@@ -102,7 +123,10 @@ class DatasetService:
             self._ledger(policy, parent),
             predictions=predictions,
             gone={found for found in inputs if not self.objects.exists(payload_key(found))},
+            contents=contents,
             unreadable=unreadable,
+            erased=erased,
+            spent=spent,
         )
 
     def _read(
@@ -173,6 +197,7 @@ class DatasetService:
             left_out=left_out,
             manifest=manifest.sha256,
             created_at=self.clock(),
+            epoch=built.ledger.epoch,
         )
         files.store_fate_index(self.objects, dataset, contents.fates)
         return dataset
