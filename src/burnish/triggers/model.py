@@ -123,7 +123,7 @@ class Pause(Struct, frozen=True, kw_only=True):
 class Facts(Struct, frozen=True, kw_only=True):
     """Everything that a decision rests on, besides the policy and the time."""
 
-    tally: Tally = Tally()
+    tally: Tally = field(default_factory=Tally)
     trained: Trained | None = None  # None: the model never was
     run: str | None = None  # the run under way
     pauses: tuple[Pause, ...] = ()
