@@ -246,6 +246,24 @@ def test_many_verdicts_on_one_subject_or_one_photo_count_once(
     )
 
 
+def test_500_copies_of_one_photo_start_nothing_and_the_explanation_says_why(
+    world: World, about: About, rules: ModelPolicy
+) -> None:
+    photo = world.photo("the same")
+    copies = [about(f"s{n}", "good", actor=f"person-{n}", payload=photo) for n in range(500)]
+    world.say(*copies)
+    world.project()
+    entry = world.consider(rules)
+    assert not entry.fire
+    with world.view() as view:
+        explained = service.explain(view, rules, now=NOON)
+    assert (
+        explained.sentence
+        == entry.reason
+        == ("1 of 10 corrections, never trained; 499 records did not count: 499 near-duplicates")
+    )
+
+
 def test_people_who_disagree_and_the_holdout_and_mere_confirmations_do_not_count(
     world: World, about: About, rules: ModelPolicy
 ) -> None:

@@ -27,7 +27,8 @@ from burnish.triggers.model import (
 from burnish.triggers.ports import TriggerUnit
 from burnish.triggers.rules import decide, next_turn
 
-# Looks that repeat a decision are noted on it so seldom: a look without news writes nothing.
+# Looks that repeat a decision are noted on it so seldom, and in between nothing is counted unless
+# there is news: what is known of records' inputs changes too, but may wait for so long.
 NOTED_EVERY: Final = timedelta(seconds=20)
 # After so long without a look, the same decision is stored again: nobody watched in between.
 UNWATCHED: Final = timedelta(seconds=60)
@@ -112,7 +113,7 @@ def look(unit: TriggerUnit, policy: ModelPolicy, *, now: datetime, ask: Ask | No
     memory = _remembered(unit, latest)
     offsets = unit.feedback.offsets()
     trained = memory.trained
-    counted = _still_counted(unit, policy, latest, offsets) or count(
+    counted = _still_counted(unit, policy, latest, offsets, now=now) or count(
         unit.feedback,
         unit.predictions,
         policy,
@@ -198,12 +199,17 @@ def _remembered(unit: TriggerUnit, latest: DecisionEntry | None) -> Memory:
 
 
 def _still_counted(
-    unit: TriggerUnit, policy: ModelPolicy, latest: DecisionEntry | None, offsets: Offsets
+    unit: TriggerUnit,
+    policy: ModelPolicy,
+    latest: DecisionEntry | None,
+    offsets: Offsets,
+    *,
+    now: datetime,
 ) -> Counted | None:
     """Return what the decision before counted if that is still what there is to count."""
     if latest is None or latest.facts is None or latest.fire or latest.facts.unknown:
         return None
-    if latest.policy_digest != policy.digest:
+    if latest.policy_digest != policy.digest or now - latest.until >= NOTED_EVERY:
         return None
     if unit.feedback.has_news(policy.name, latest.offsets, offsets):
         return None
