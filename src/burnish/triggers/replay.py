@@ -27,6 +27,7 @@ from burnish.triggers.model import Ask, Decision, DecisionEntry, Facts, Memory, 
 from burnish.triggers.rules import decide, next_turn
 
 REPLAYED: Final = "replayed"  # the id of a run that only a replay began
+COUNTED_LOOKS: Final = 500  # of a long history about so many are counted anew, evenly spread
 _UNKNOWN_LENGTH: Final = timedelta(minutes=10)  # of a run, where none has ended yet
 
 
@@ -80,10 +81,14 @@ def replay(
         recount: whether the policy of a decision makes datasets otherwise than the stored one did.
     """
     known = [entry for entry in history if entry.facts is not None]
+    stride = max(1, len(known) // COUNTED_LOOKS)
     story = _Story(count=count, recount=recount, run_length=_run_length(known))
     ends = [entry.at for entry in known[1:]]
     for number, entry in enumerate(known):
         policy = policies(entry)
+        before = known[number - 1] if number % stride else None
+        if before is not None and story.counts(entry) and _only_counts_changed(before, entry):
+            continue
         yield story.step(policy, entry, entry.at, stored=True)
         end = min([entry.until, *ends[number : number + 1]])
         turn = story.next_turn(policy, entry, entry.at)
@@ -108,6 +113,10 @@ class _Story:
         self._last: Decision | None = None
         self._tallied: tuple[object, Tally] | None = None
         self.has_turned = False  # whether the last step says something else than the one before
+
+    def counts(self, entry: DecisionEntry) -> bool:
+        """Tell whether a look at this decision's time has to count anew."""
+        return self._own is not None or self._recount(entry)
 
     def step(
         self, policy: ModelPolicy, entry: DecisionEntry, at: datetime, *, stored: bool
@@ -139,7 +148,7 @@ class _Story:
         """Return what a look at this moment would have known."""
         facts = entry.facts or Facts()
         if self._own is None:
-            if not self._recount(entry):
+            if not self.counts(entry):
                 return facts
             return replace(facts, tally=self._tally(policy, entry, facts, _since(facts)))
         busy = self._busy_until is not None and at < self._busy_until
@@ -160,6 +169,14 @@ class _Story:
             counted = self._count(policy, since=since, upto=entry.offsets, unknown=facts.unknown)
             self._tallied = asked, counted
         return self._tallied[1]
+
+
+def _only_counts_changed(before: DecisionEntry, entry: DecisionEntry) -> bool:
+    """Tell whether a decision differs from the one before in nothing but figures."""
+    if before.facts is None or entry.facts is None or entry.fire or before.fire:
+        return False
+    same = replace(before.facts, tally=entry.facts.tally, unknown=entry.facts.unknown)
+    return same == entry.facts
 
 
 def _since(facts: Facts) -> Offsets:

@@ -94,7 +94,7 @@ def travel(
         policy_digest=None if proposed is None else proposed.digest,
         since=history[0].at if history else None,
         until=history[-1].until if history else None,
-        decisions=len(history),
+        decisions=sum(step.stored is not None for step in steps),
         same=sum(not step.differs for step in steps),
         did=[_training(entry.at, entry.decision) for entry in history if entry.fire],
         would=[_training(step.at, step.decision) for step in steps if step.decision.fire],
