@@ -75,10 +75,7 @@ def counted_anew(world: World) -> list[Step]:
         def tally(
             policy: ModelPolicy, *, since: dict[str, int], upto: dict[str, int], unknown: Any
         ) -> Tally:
-            found = count(
-                view.feedback, view.predictions, policy, since=since, upto=upto, unknown=unknown
-            )
-            return found.tally
+            return count(view, policy, since=since, upto=upto, unknown=unknown).tally
 
         entries = view.decisions.history("laundry", NOON)
         return list(replay(entries, lambda e: held[e.policy_digest], tally, recount=lambda _: True))

@@ -211,9 +211,17 @@ def _mistyped(raw: dict[str, Any], message: str) -> PolicyError:
     if not path:  # something is missing at the top
         return PolicyError(f"The policy has a mistake: {problem}.")
     value: Any = raw
+    wanted: Any = ModelPolicy
     for part in re.findall(r"[^.\[\]]+", path):
-        value = value[int(part) if isinstance(value, (list, tuple)) else part]
-    return PolicyError.of(path, value, problem[0].lower() + problem[1:])
+        wanted = getattr(wanted, "__annotations__", {}).get(part)
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, (list, tuple)) and part.isdigit():
+            value = value[int(part)]
+    fix = problem[0].lower() + problem[1:]
+    if isinstance(wanted, type) and issubclass(wanted, StrEnum):
+        fix = f"write one of {', '.join(item.value for item in wanted)}"
+    return PolicyError.of(path, value, fix)
 
 
 def _check_trigger(policy: TriggerPolicy) -> None:
@@ -268,5 +276,5 @@ def _check(policy: ModelPolicy) -> None:
         if not 0 <= share <= 1:
             raise PolicyError.of(name, share, "give a share between 0 and 1")
     for name, count in counts.items():
-        if count < 0:
+        if not count >= 0:  # what is no number is not
             raise PolicyError.of(name, count, "give zero or more")

@@ -8,11 +8,10 @@ from msgspec import Struct
 from burnish.datasets.curation import Exam, curate, locate
 from burnish.datasets.model import Reason
 from burnish.datasets.splits import Ledger
-from burnish.feedback.ports import FeedbackStore
-from burnish.feedback.prediction import PredictionStore
 from burnish.feedback.verdict import Offsets
 from burnish.kernel.policy import ModelPolicy
 from burnish.triggers.model import Tally
+from burnish.triggers.ports import TriggerUnit
 
 
 class Counted(Struct, frozen=True, kw_only=True):
@@ -23,8 +22,7 @@ class Counted(Struct, frozen=True, kw_only=True):
 
 
 def count(
-    feedback: FeedbackStore,
-    predictions: PredictionStore,
+    unit: TriggerUnit,
     policy: ModelPolicy,
     *,
     since: Offsets,
@@ -38,16 +36,15 @@ def count(
     equals that of a subject without news. There it may count more than the build.
 
     Args:
-        feedback: the projection.
-        predictions: what serving answered, to find the inputs that records refer to.
+        unit: the transaction to read in.
         policy: the model's.
         since: where the last training ended.
         upto: where the count ends.
         unknown: predictions to take for unknown, though they are known by now.
     """
-    verdicts = feedback.on_touched_subjects(policy.name, since, upto)
+    verdicts = unit.feedback.on_touched_subjects(policy.name, since, upto)
     named = {verdict.prediction_id for verdict in verdicts if verdict.prediction_id is not None}
-    known = predictions.lookup(named - set(unknown))
+    known = unit.predictions.lookup(named - set(unknown))
     exam = Exam.of(verdicts, policy.dataset.holdout_source)
     curated = curate(
         verdicts,

@@ -114,11 +114,7 @@ def look(unit: TriggerUnit, policy: ModelPolicy, *, now: datetime, ask: Ask | No
     offsets = unit.feedback.offsets()
     trained = memory.trained
     counted = _still_counted(unit, policy, latest, offsets, now=now) or count(
-        unit.feedback,
-        unit.predictions,
-        policy,
-        since=trained.offsets if trained else {},
-        upto=offsets,
+        unit, policy, since=trained.offsets if trained else {}, upto=offsets
     )
     facts = Facts(
         tally=counted.tally,

@@ -83,9 +83,7 @@ def travel(
     def counted(
         policy: ModelPolicy, *, since: Offsets, upto: Offsets, unknown: Sequence[str]
     ) -> Tally:
-        return count(
-            unit.feedback, unit.predictions, policy, since=since, upto=upto, unknown=unknown
-        ).tally
+        return count(unit, policy, since=since, upto=upto, unknown=unknown).tally
 
     steps = list(replay(history, policy_of, counted, recount=recount))
     changes = [step for step in steps if step.turns]
