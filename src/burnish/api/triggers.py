@@ -127,7 +127,7 @@ def start_run(request: Asked, state: State, name: FromPath[str], data: JSONBody[
     if decision.run is None:
         if decision.hold is Hold.WINDOW:
             raise HeldByWindow(
-                f"Model {name!r} {decision.reason}: `burnish trigger run` waits for it.", model=name
+                f"{decision.reason}: `burnish trigger run` waits until then.", model=name
             )
         raise RunActive(
             f"Model {name!r} has a run under way; it trains one at a time."

@@ -44,11 +44,11 @@ def count(
     """
     verdicts = unit.feedback.on_touched_subjects(policy.name, since, upto)
     named = {verdict.prediction_id for verdict in verdicts if verdict.prediction_id is not None}
-    known = unit.predictions.lookup(named - set(unknown))
+    predictions = unit.predictions.lookup(named - set(unknown))
     exam = Exam.of(verdicts, policy.dataset.holdout_source)
     curated = curate(
         verdicts,
-        locate(verdicts, known, policy.feedback.window),
+        locate(verdicts, predictions, policy.feedback.window),
         exam=exam,
         rank=Ledger().rank(exam.subjects),
     )
@@ -69,5 +69,5 @@ def count(
             confirmed += 1
     return Counted(
         tally=Tally(effective=effective, confirmed=confirmed, left_out=dict(left_out)),
-        unknown=tuple(sorted(named - known.keys())),
+        unknown=tuple(sorted(named - predictions.keys())),
     )
