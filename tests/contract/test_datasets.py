@@ -9,7 +9,18 @@ from burnish.datasets.model import DatasetNotFound
 from burnish.kernel.digest import digest
 from burnish.kernel.errors import Stale
 from burnish.kernel.ids import DatasetId, RunId
-from burnish.triggers.model import Decision, DecisionEntry, Rule
+from burnish.triggers.model import (
+    Alert,
+    Ask,
+    Decision,
+    DecisionEntry,
+    Facts,
+    Hold,
+    Pause,
+    Rule,
+    Tally,
+    Trained,
+)
 from support.concurrency import at_once
 from support.databases import saved
 from support.samples import dataset, later, policy
@@ -64,14 +75,27 @@ def test_of_versions_added_at_once_exactly_one_follows(unit: Units, *, known: bo
         assert [version.number for version in stores.datasets.list("laundry")] == [2, 1]
 
 
+FACTS = Facts(
+    tally=Tally(effective=3, confirmed=4, left_out={"near_duplicate": 9}),
+    trained=Trained(at=later(-5), offsets={"0": 17}),
+    run="run-0",
+    pauses=(Pause(trigger=Rule.URGENT, actor="kim", reason="import", at=later(-2)),),
+    alert=Alert(release="release-1", generation=3, reason="0.700 of 50 are right"),
+    answered="release-0:2",
+    ask=Ask(actor="lee", reason="now", at=later(-1)),
+    unknown=("3.1",),
+)
+
+
 def test_decisions_are_listed_newest_first_each_as_it_was_added(unit: Units) -> None:
     def decide(number: int, *, fire: bool) -> DecisionEntry:
         rule = Rule.CORRECTIONS if fire else Rule.WAIT
-        decision = Decision(fire=fire, rule=rule, reason=f"{number} of 100", corrections=number)
+        decision = Decision(rule=rule, hold=None, reason=f"{number} of 100", corrections=number)
         with saved(unit()) as stores:
             return stores.decisions.add(
                 policy(),
                 decision,
+                FACTS,
                 at=later(number),
                 offsets={"0": number},
                 run=RunId("run-1") if fire else None,
@@ -86,3 +110,42 @@ def test_decisions_are_listed_newest_first_each_as_it_was_added(unit: Units) -> 
         assert stores.decisions.latest("other") is stores.decisions.last_fired("other") is None
     assert (fired.model, fired.run, fired.offsets) == ("laundry", "run-1", {"0": 2})
     assert fired.policy_digest == policy().digest
+    assert fired.facts == FACTS
+
+
+def test_a_decision_that_still_holds_is_extended_and_found_by_the_time_that_it_held(
+    unit: Units,
+) -> None:
+    waits = Decision(rule=Rule.CORRECTIONS, hold=Hold.RUN, reason="100 of 100", corrections=100)
+    with saved(unit()) as stores:
+        made = [
+            stores.decisions.add(
+                policy(), waits, FACTS, at=later(hour), offsets={"0": hour}, run=None
+            )
+            for hour in range(3)
+        ]
+        longer = stores.decisions.extend(made[0], until=later(0.5), offsets={"0": 1, "1": 7})
+    with unit(reads_only=True) as stores:
+        assert stores.decisions.history("laundry", later(0.4)) == [longer, *made[1:]]
+        assert stores.decisions.history("laundry", later(0.6)) == made[1:]
+    assert (longer.at, longer.until, longer.offsets) == (later(0), later(0.5), {"0": 1, "1": 7})
+    assert longer.decision == waits
+
+
+def test_pauses_are_kept_by_model_and_trigger(unit: Units) -> None:
+    def pause(trigger: Rule, reason: str) -> Pause:
+        return Pause(trigger=trigger, actor="kim", reason=reason, at=later(1))
+
+    with saved(unit()) as stores:
+        for reason in ("import", "holiday"):  # the newer reason counts
+            stores.pauses.put("laundry", pause(Rule.URGENT, reason))
+        stores.pauses.put("laundry", pause(Rule.DAILY, "import"))
+        stores.pauses.put("face", pause(Rule.DAILY, "import"))
+        stores.pauses.remove("face", Rule.URGENT)
+    with saved(unit()) as stores:
+        assert stores.pauses.of("laundry") == (
+            pause(Rule.DAILY, "import"),
+            pause(Rule.URGENT, "holiday"),
+        )
+        stores.pauses.remove("face", Rule.DAILY)
+        assert stores.pauses.of("face") == ()

@@ -16,11 +16,12 @@ from support.databases import saved
 from support.samples import later, raw_object, said
 
 Units = Callable[..., SqlUnit]
+ALL = dict.fromkeys(("0", "1", "a-b", "ab"), 1000)  # beyond every offset of every shard here
 
 
 def kept(unit: Units, model: str = "laundry") -> list[Verdict]:
     with unit(reads_only=True) as stores:
-        found = stores.feedback.on_touched_subjects(model, {})
+        found = stores.feedback.on_touched_subjects(model, {}, ALL)
     return sorted(found, key=lambda verdict: verdict.place)
 
 
@@ -43,14 +44,23 @@ def test_touched_subjects_come_with_everything_that_was_said_of_them(unit: Units
     elsewhere = said(3, shard="1", id="elsewhere", subject_id="s9")
     add(unit, old, said(2), again, elsewhere)
 
-    def touched(since: dict[str, int]) -> list[Verdict]:
+    def touched(since: dict[str, int], upto: dict[str, int] = ALL) -> list[Verdict]:
         with unit(reads_only=True) as stores:
-            found = stores.feedback.on_touched_subjects("laundry", since)
+            found = stores.feedback.on_touched_subjects("laundry", since, upto)
+            assert stores.feedback.has_news("laundry", since, upto) == bool(found)
+            assert not stores.feedback.has_news("curtains", since, upto)
         return sorted(found, key=lambda verdict: verdict.place)
 
     assert touched({"0": 5, "1": 9}) == [old, again]
     assert touched({"0": 6, "1": 9}) == []
     assert touched({"0": 6}) == [elsewhere]  # a shard that is not named is all news
+    assert touched({"0": 1}, {"0": 5}) == [old, said(2)]  # as it was then
+    assert touched({}, {}) == []
+
+
+def test_a_subject_with_much_news_in_one_shard_comes_once(unit: Units) -> None:
+    add(unit, *(said(number, subject_id="s1") for number in range(3)))
+    assert len(kept(unit)) == 3
 
 
 @pytest.mark.parametrize("seed", range(4))

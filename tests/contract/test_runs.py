@@ -21,7 +21,7 @@ from burnish.pipeline.model import (
     RunState,
     StepRecord,
 )
-from burnish.triggers.model import DecisionEntry
+from burnish.triggers.model import Ask, DecisionEntry
 from burnish.triggers.service import consider
 from support.concurrency import at_once
 from support.databases import saved
@@ -139,7 +139,9 @@ def test_a_run_that_is_held_gives_way_to_exactly_one(unit: Units, model: str) ->
 
 def test_of_people_who_ask_at_once_exactly_one_gets_a_run(unit: Units, model: str) -> None:
     def ask(number: int) -> DecisionEntry:
-        return consider(unit(), policy(model), now=later(number), operator="now")
+        now = later(number)
+        ask = Ask(actor="kim", reason="now", at=now, waits=False)
+        return consider(unit, lambda: unit(reads_only=True), policy(model), now=now, ask=ask)
 
     decisions, errors = at_once(ask)
     assert errors == []

@@ -50,7 +50,7 @@ def test_a_projected_verdict_reads_back_as_it_was(world: World, about: About) ->
     world.project()
     raw = next(world.raw_log.read("0", 0, 1))
     with world.unit() as unit:
-        (read,) = unit.feedback.on_touched_subjects("laundry", {})
+        (read,) = unit.feedback.on_touched_subjects("laundry", {}, unit.feedback.offsets())
     assert read == verdict_of("0", raw, record_of(raw))
 
 
@@ -169,9 +169,10 @@ def test_subjects_with_news_come_with_their_whole_history(world: World, about: A
     world.say(about("a", "defect", id="again", **later), shard="1")
     world.project()
     with world.unit() as unit:
-        touched: list[Verdict] = unit.feedback.on_touched_subjects("laundry", {"0": 3})
-        none: list[Verdict] = unit.feedback.on_touched_subjects("laundry", {"0": 3, "1": 1})
-        every: list[Verdict] = unit.feedback.on_touched_subjects("laundry", {})
+        end = unit.feedback.offsets()
+        touched: list[Verdict] = unit.feedback.on_touched_subjects("laundry", {"0": 3}, end)
+        none: list[Verdict] = unit.feedback.on_touched_subjects("laundry", {"0": 3, "1": 1}, end)
+        every: list[Verdict] = unit.feedback.on_touched_subjects("laundry", {}, end)
     assert sorted(verdict.id for verdict in touched) == ["about-a", "again"]
     assert none == []
     assert len(every) == 3

@@ -50,7 +50,10 @@ POLICY: Final = """
 name = "{model}"
 kind = "image-classification"
 labels = ["good", "defect"]
-trigger = {{ min_corrections = {corrections}, min_days = 0, urgent_corrections = 100000 }}
+trigger.min_corrections = {corrections}
+trigger.min_days = 0
+trigger.urgent_corrections = 100000
+trigger.accuracy = false
 dataset = {{ holdout_source = "{model}-held-out" }}
 release = {{ approval = "auto" }}
 monitor = {{ alert = {alert}, rollback = 0.8, min_outcomes = 8 }}

@@ -20,7 +20,7 @@ from burnish.feedback.service import project
 from burnish.kernel.digest import digest
 from burnish.kernel.objects import payload_key
 from burnish.kernel.policy import ModelPolicy
-from burnish.triggers.model import DecisionEntry
+from burnish.triggers.model import Ask, DecisionEntry
 from burnish.triggers.service import consider
 from support.ledger import NOON, Ledger
 
@@ -88,7 +88,9 @@ class World(Ledger):
     def consider(
         self, policy: ModelPolicy, *, operator: str | None = None, after: timedelta = timedelta(0)
     ) -> DecisionEntry:
-        return consider(self.unit(), policy, now=NOON + after, operator=operator)
+        now = NOON + after
+        ask = operator and Ask(actor="kim", reason=operator, at=now)
+        return consider(self.unit, self.view, policy, now=now, ask=ask or None)
 
 
 def body(record: FeedbackRecord) -> str:

@@ -24,6 +24,7 @@ from burnish.api import (
     runs,
     serving,
     trail,
+    triggers,
 )
 from burnish.api.auth import OPEN, Asked, guard
 from burnish.api.control import Control
@@ -33,8 +34,14 @@ ROUTES = (
     models.list_models,
     models.get_model,
     models.put_model,
-    models.list_decisions,
-    models.start_run,
+    triggers.list_triggers,
+    triggers.get_trigger,
+    triggers.list_decisions,
+    triggers.pause_trigger,
+    triggers.resume_trigger,
+    triggers.run_trigger,
+    triggers.replay_trigger,
+    triggers.start_run,
     live.get_live,
     runs.list_runs,
     runs.get_run,

@@ -19,13 +19,15 @@ from burnish.kernel.audit import Actor, AuditEntry
 from burnish.kernel.auth import Tokens
 from burnish.kernel.clock import Clock
 from burnish.kernel.events import Event
-from burnish.kernel.ids import DatasetId, Ids, RunId
+from burnish.kernel.ids import DatasetId, Ids
 from burnish.kernel.objects import Objects
 from burnish.kernel.policy import ModelPolicy
 from burnish.monitoring.ports import MonitorUnit
 from burnish.pipeline.ports import PipelineUnit
 from burnish.training.model import Job
 from burnish.triggers.model import DecisionEntry
+from burnish.triggers.ports import TriggerUnit
+from burnish.triggers.travel import TravelUnit
 
 
 class DatasetReader(Protocol):
@@ -88,23 +90,11 @@ class EventReader(Protocol):
         ...
 
 
-class DecisionReader(Protocol):
-    """Trigger decisions, read."""
-
-    def latest(self, model: str) -> DecisionEntry | None:
-        """Return the newest decision, if there is one."""
-        ...
-
-    def list(self, model: str, *, limit: int = 100) -> list[DecisionEntry]:
-        """Return decisions, newest first."""
-        ...
-
-
 class Front(replay.Front, journey.Finder, Protocol):
     """The feedback front, from outside."""
 
 
-class Changes(PipelineUnit, QuarantineUnit, Protocol):
+class Changes(PipelineUnit, QuarantineUnit, TriggerUnit, Protocol):
     """Everything that the API changes."""
 
     @property
@@ -118,7 +108,7 @@ class Changes(PipelineUnit, QuarantineUnit, Protocol):
         ...
 
 
-class View(PipelineUnit, MonitorUnit, Protocol):
+class View(PipelineUnit, MonitorUnit, TravelUnit, Protocol):
     """Everything that the API reads."""
 
     @property
@@ -161,11 +151,6 @@ class View(PipelineUnit, MonitorUnit, Protocol):
         """The live events."""
         ...
 
-    @property
-    def decisions(self) -> DecisionReader:
-        """The trigger's decisions."""
-        ...
-
 
 class Directory(Protocol):
     """What the other roles may know without asking: models and keys, signed."""
@@ -186,12 +171,11 @@ class Signatures(Protocol):
 class Triggers(Protocol):
     """Starts runs."""
 
-    def ask(self, model: str, actor: Actor, reason: str) -> RunId:
-        """Start a run because an operator asks. Raises RunActive."""
-        ...
+    def ask(self, model: str, actor: Actor, reason: str, *, waits: bool) -> DecisionEntry:
+        """Consider a model because an operator asks for a run. Raises UnknownModel.
 
-    def effective(self, model: str) -> int:
-        """Return the effective corrections since the last training."""
+        One that cannot begin waits until it can, if it `waits`.
+        """
         ...
 
 

@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Response, get, post, put
+from litestar import Response, get, put
 from litestar.datastructures import State
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
+from litestar.params import FromPath, HeaderParameter
 from msgspec import Struct
 
 from burnish.api.auth import Asked, actor_of
@@ -18,8 +18,9 @@ from burnish.kernel.errors import InvalidInput
 from burnish.kernel.policy import ModelPolicy, parse_policy, policy_of
 from burnish.models.model import Model
 from burnish.models.service import apply_policy
-from burnish.pipeline.model import Run, RunState
+from burnish.pipeline.model import RunState
 from burnish.triggers.model import DecisionEntry
+from burnish.triggers.service import explain
 
 IfMatch = Annotated[str | None, HeaderParameter(name="If-Match", required=False)]
 
@@ -102,26 +103,6 @@ async def put_model(
         return Response(_seen(view, control, model), headers={"ETag": etag(model.revision)})
 
 
-@get("/v1/models/{name:str}/decisions", sync_to_thread=True, responses=RESPONSES)
-def list_decisions(
-    state: State, name: FromPath[str], limit: FromQuery[int] = 50
-) -> Items[DecisionEntry]:
-    """List the trigger's newest decisions, each with its reason."""
-    control: Control = state.control
-    with control.views() as view:
-        view.models.get(name)
-        return Items(items=view.decisions.list(name, limit=limit))
-
-
-@post("/v1/models/{name:str}/runs", status_code=202, sync_to_thread=True, responses=RESPONSES)
-def start_run(request: Asked, state: State, name: FromPath[str], data: JSONBody[Reason]) -> Run:
-    """Start a run because an operator asks."""
-    control: Control = state.control
-    run = control.triggers.ask(name, actor_of(request), data.reason)
-    with control.views() as view:
-        return view.runs.get(run)
-
-
 def _policy(body: bytes, content_type: str) -> ModelPolicy:
     if content_type == "application/json":
         try:
@@ -137,6 +118,7 @@ def _policy(body: bytes, content_type: str) -> ModelPolicy:
 def _seen(view: View, control: Control, model: Model) -> ModelView:
     release = view.releases.active(model.name)
     run = view.runs.active(model.name)
+    standing = explain(view, model.policy, now=control.clock())
     return ModelView(
         name=model.name,
         kind=model.policy.kind,
@@ -153,7 +135,7 @@ def _seen(view: View, control: Control, model: Model) -> ModelView:
             deployed_at=release.deployed_at,
         ),
         corrections=Corrections(
-            effective=control.triggers.effective(model.name),
+            effective=standing.decision.corrections,
             needed=model.policy.trigger.min_corrections,
         ),
         run=None if run is None else RunBrief(id=run.id, state=run.state),

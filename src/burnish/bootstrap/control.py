@@ -20,10 +20,9 @@ from burnish.datasets.service import DatasetService
 from burnish.feedback.parse import record_of
 from burnish.feedback.service import project
 from burnish.kernel.audit import Actor
-from burnish.kernel.ids import RunId
-from burnish.pipeline.service import RunActive
 from burnish.settings import Settings
-from burnish.triggers.service import consider, count_effective
+from burnish.triggers.model import Ask, DecisionEntry
+from burnish.triggers.service import consider
 
 SEAL_S: Final = 10.0  # an operator waits so long for ingest to persist what it has accepted
 
@@ -36,23 +35,14 @@ class OperatorTriggers:
     def __init__(self, house: House) -> None:
         self._house = house
 
-    def ask(self, model: str, actor: Actor, reason: str) -> RunId:
-        """Start a run because an operator asks. Raises RunActive."""
+    def ask(self, model: str, actor: Actor, reason: str, *, waits: bool) -> DecisionEntry:
+        """Consider a model because an operator asks for a run. Raises UnknownModel."""
         with self._house.view() as view:
             policy = view.models.get(model).policy
         self._catch_up()
-        decision = consider(
-            self._house.unit(actor),
-            policy,
-            now=utc_now(),
-            operator=reason,
-            actor=actor,
-        )
-        if decision.run is None:
-            raise RunActive(
-                f"Model {model!r} has a run under way; it trains one at a time.", model=model
-            )
-        return RunId(decision.run)
+        now = utc_now()
+        ask = Ask(actor=actor.name, reason=reason, at=now, trace_id=actor.trace_id, waits=waits)
+        return consider(lambda: self._house.unit(actor), self._house.view, policy, now=now, ask=ask)
 
     def _catch_up(self) -> None:
         """Bring what was accepted until now into the run; without ingest, what is persisted."""
@@ -65,14 +55,6 @@ class OperatorTriggers:
         finally:
             ingest.close()
         project(RawLogReader(house.objects, house.engine), house.unit, record_of)
-
-    def effective(self, model: str) -> int:
-        """Return the effective corrections since the last training."""
-        with self._house.view() as view:
-            last = view.decisions.last_fired(model)
-            return count_effective(
-                view, view.models.get(model).policy, last.offsets if last else {}
-            )
 
 
 def application(house: House, draining: Callable[[], bool]) -> Litestar:

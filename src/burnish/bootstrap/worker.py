@@ -20,13 +20,13 @@ from burnish.adapters.raw_log import RawLogReader
 from burnish.adapters.sandbox import ChildSandbox
 from burnish.adapters.subprocess_jobs import SubprocessLauncher
 from burnish.adapters.system import new_id, utc_now
+from burnish.bootstrap.following import RECONSIDER_S, Follower
 from burnish.bootstrap.gathering import gathering
 from burnish.bootstrap.house import House
 from burnish.datasets.erasing import Eraser
 from burnish.datasets.service import DatasetService
 from burnish.evaluation.service import Judge
 from burnish.feedback.parse import record_of
-from burnish.feedback.service import project
 from burnish.imaging import decode
 from burnish.kernel.auth import Scope
 from burnish.kernel.policy import ModelPolicy
@@ -39,13 +39,11 @@ from burnish.pipeline.steps.train import Train
 from burnish.settings import Settings
 from burnish.training.model import Job
 from burnish.training.watch import Watcher
-from burnish.triggers.service import consider
 
 NICENESS: Final = 5  # serving may share the machine, and comes first
 WATCH_S: Final = 1.0  # between two looks at the training attempts
 GATHER_S: Final = 1.0  # between two looks whether records name inputs that are not fetched yet
 RELEASES_S: Final = 0.2  # between two looks whether anything new is known of what serves
-RECONSIDER_S: Final = 5.0  # between two looks at a model that had no news: time passes, runs end
 ERASURES_S: Final = 5.0  # between two looks whether anything erased still has bytes
 STEP_S: Final = 5.0  # for the step under way; a run that waits for training goes on elsewhere
 
@@ -61,6 +59,7 @@ class Worker:
         self._stop = threading.Event()
         self._token_lifetime = timedelta(seconds=settings.training.token_seconds)
         self._raw_log = RawLogReader(house.objects, house.engine)
+        self._follower = Follower(house)
         self._launcher = SubprocessLauncher(settings.data / "jobs", settings.data / "cache")
         self._watcher = Watcher(
             units=house.unit,
@@ -70,7 +69,7 @@ class Worker:
             silence=timedelta(seconds=settings.training.heartbeat_timeout_seconds),
         )
         self._monitor = Monitor(units=house.unit, views=house.view)
-        self._gathering = gathering(house, self._raw_log, self._project)
+        self._gathering = gathering(house, self._raw_log, self._follower.project)
         performer = Performer(
             units=house.unit,
             actions=self._actions(),
@@ -169,20 +168,7 @@ class Worker:
         )
 
     def _follow_feedback(self) -> None:
-        looked: dict[str, float] = {}
-
-        def look() -> None:
-            news = set(self._project())
-            with self._house.view() as view:
-                policies = [model.policy for model in view.models.list()]
-            now = time.monotonic()
-            for policy in policies:
-                overdue = now - looked.get(policy.name, -RECONSIDER_S) >= RECONSIDER_S
-                if policy.name in news or overdue:
-                    looked[policy.name] = now
-                    consider(self._house.unit(), policy, now=utc_now())
-
-        self._repeat("feedback", self._house.settings.worker.poll_seconds, look)
+        self._repeat("feedback", self._house.settings.worker.poll_seconds, self._follower.look)
 
     def _gather(self) -> None:
         def look() -> None:
@@ -225,9 +211,6 @@ class Worker:
             except Exception:  # noqa: BLE001  the next look may go well
                 _log.exception("look failed", what=name)
             self._stop.wait(seconds)
-
-    def _project(self) -> list[str]:
-        return project(self._raw_log, self._house.unit, record_of)
 
     def _policy_of(self, digest: str) -> ModelPolicy:
         with self._house.view() as view:

@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from burnish.cli import datasets, evaluations, feedback, jobs, live, models, observe, releases, runs
+from burnish.cli import (
+    datasets,
+    evaluations,
+    feedback,
+    jobs,
+    live,
+    models,
+    observe,
+    releases,
+    runs,
+    triggers,
+)
 from burnish.cli.doctor import burnish_version, doctor
 from burnish.cli.session import PANEL, Asked, Root, Surroundings
 
@@ -70,6 +81,7 @@ def build(surroundings: Surroundings) -> typer.Typer:
     app.add_typer(models.app, name="model")
     app.add_typer(feedback.app, name="feedback")
     app.add_typer(datasets.app, name="dataset")
+    app.add_typer(triggers.app, name="trigger")
     app.add_typer(runs.app, name="run")
     app.add_typer(jobs.app, name="job")
     app.add_typer(evaluations.app, name="evaluation")

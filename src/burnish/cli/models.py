@@ -9,7 +9,7 @@ from burnish.cli.live import accuracy
 from burnish.cli.output import facts, moment, table
 from burnish.cli.session import Session, connected
 from burnish.client.api import ApiProblem, path
-from burnish.kernel.policy import parse_policy
+from burnish.kernel.policy import ModelPolicy, parse_policy
 
 app = typer.Typer(no_args_is_help=True, help="Models and their policies.")
 
@@ -24,11 +24,7 @@ def apply(
 ) -> None:
     """Make policies count: stored under their digest, effective at once."""
     for file in files:
-        try:
-            text = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise typer.BadParameter(f"{file} cannot be read: {error}") from error
-        policy = parse_policy(text)  # a mistake is told here, with the same words as there
+        policy, text = policy_file(file)
         where = path("models", policy.name)
         revision = _revision(session, where)
         answer = session.control.put(
@@ -70,6 +66,15 @@ def show(session: Session, name: Annotated[str, typer.Argument(help="The model's
         return facts(_facts(model, releases[0] if releases else None))
 
     session.out.give(model, render)
+
+
+def policy_file(file: Path) -> tuple[ModelPolicy, str]:
+    """Return the policy in a file, and its text. A mistake is told as the platform tells it."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{file} cannot be read: {error}") from error
+    return parse_policy(text), text
 
 
 def _tell(session: Session, model: Any, *, unchanged: bool) -> None:

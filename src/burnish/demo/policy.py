@@ -20,6 +20,7 @@ labels = {labels}
 min_corrections = {corrections}
 min_days = 0
 urgent_corrections = 100000
+accuracy = false  # the story counts corrections
 paused = {paused}
 
 [dataset]

@@ -243,8 +243,12 @@ class FeedbackStore(Protocol):
         """Return verdicts at or beyond the offsets, per shard ascending; unnamed shards whole."""
         ...
 
-    def on_touched_subjects(self, model: str, since: Offsets) -> list[Verdict]:
-        """Return all verdicts on those subjects that have at least one beyond `since`."""
+    def has_news(self, model: str, since: Offsets, upto: Offsets) -> bool:
+        """Tell whether any verdict on the model lies at `since <= offset < upto`."""
+        ...
+
+    def on_touched_subjects(self, model: str, since: Offsets, upto: Offsets) -> list[Verdict]:
+        """Return the verdicts below `upto` on those subjects with at least one beyond `since`."""
         ...
 
 

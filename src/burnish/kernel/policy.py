@@ -3,6 +3,7 @@
 import re
 import tomllib
 from datetime import timedelta
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
 
@@ -11,6 +12,7 @@ from msgspec import Struct, field
 
 from burnish.kernel.digest import canonical, digest
 from burnish.kernel.errors import InvalidInput
+from burnish.kernel.window import Window
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
@@ -18,6 +20,7 @@ _LONGEST_SHARD = 63  # characters, as the tables hold it
 _LARGEST_PAGE = 10_000  # rows
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
 _LONGEST_DAYS = 36_500  # a century stands for "always"
+EVERY = ("", "day")  # what `trigger.every` may be
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -54,7 +57,16 @@ class TriggerPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     min_corrections: int = 100
     min_days: float = 7
     urgent_corrections: int = 300
+    accuracy: bool = True  # train when live accuracy has fallen below `monitor.alert`
+    every: str = ""  # "day": a nightly batch, of one correction at least
+    window: str = ""  # "01:00-05:00 Asia/Seoul": no run begins outside it; "": at any time
+    window_strict: bool = False  # nor one that is urgent, or asked for
     paused: bool = False
+
+    @property
+    def opening_hours(self) -> Window | None:
+        """The window as a value; None if runs may begin at any time."""
+        return Window.parse(self.window) if self.window else None
 
 
 class DatasetPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -189,10 +201,11 @@ def parse_policy(text: str) -> ModelPolicy:
 
 def policy_of(raw: dict[str, Any]) -> ModelPolicy:
     """Build a policy from its plain form. Raises PolicyError as `parse_policy` does."""
+    _check_keys(raw, ModelPolicy, "")
     try:
         policy = msgspec.convert(raw, ModelPolicy)
     except msgspec.ValidationError as error:
-        raise PolicyError(f"The policy has a mistake: {error}.") from error
+        raise _mistyped(raw, str(error)) from error
     _check(policy)
     return policy
 
@@ -209,7 +222,56 @@ def duration(text: str) -> timedelta:
     return timedelta(seconds=float(match[1]) * _UNIT_SECONDS[match[2]])
 
 
+def _check_keys(raw: dict[str, Any], struct: type[Struct], section: str) -> None:
+    known = {item.encode_name: item.type for item in msgspec.structs.fields(struct)}
+    for key, value in raw.items():
+        name = f"{section}{key}"
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
+            fix = f"did you mean {section}{near[0]}?" if near else f"use {', '.join(known)}"
+            raise PolicyError.of(name, value, f"there is no such key: {fix}")
+        inner = known[key]
+        if isinstance(inner, type) and issubclass(inner, Struct) and isinstance(value, dict):
+            _check_keys(value, inner, f"{name}.")
+
+
+def _mistyped(raw: dict[str, Any], message: str) -> PolicyError:
+    """Return what the reader of the types found, with the field and its value.
+
+    >>> print(_mistyped({"labels": "good"}, "Expected `array`, got `str` - at `$.labels`"))
+    labels is 'good': expected `array`, got `str`
+    """
+    problem, _, where = message.partition(" - at ")
+    path = where.strip("`").removeprefix("$").strip(".")
+    if not path:  # something is missing at the top
+        return PolicyError(f"The policy has a mistake: {problem}.")
+    value: Any = raw
+    wanted: Any = ModelPolicy
+    for part in re.findall(r"[^.\[\]]+", path):
+        wanted = getattr(wanted, "__annotations__", {}).get(part)
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, (list, tuple)) and part.isdigit():
+            value = value[int(part)]
+    fix = problem[0].lower() + problem[1:]
+    if isinstance(wanted, type) and issubclass(wanted, StrEnum):
+        fix = f"write one of {', '.join(item.value for item in wanted)}"
+    return PolicyError.of(path, value, fix)
+
+
+def _check_trigger(policy: TriggerPolicy) -> None:
+    if policy.every not in EVERY:
+        raise PolicyError.of("trigger.every", policy.every, 'write "day", or leave it out')
+    try:
+        policy.opening_hours  # noqa: B018  read for what it raises
+    except ValueError as error:
+        raise PolicyError.of("trigger.window", policy.window, str(error)) from error
+    if policy.window_strict and not policy.window:
+        raise PolicyError.of("trigger.window_strict", True, "say which window, or leave it out")
+
+
 def _check(policy: ModelPolicy) -> None:
+    _check_trigger(policy.trigger)
     if _NAME.fullmatch(policy.name) is None:
         raise PolicyError.of("name", policy.name, "use a-z, 0-9 and -, starting with a letter")
     if len(set(policy.labels)) < 2 or len(set(policy.labels)) != len(policy.labels):  # noqa: PLR2004
@@ -240,15 +302,18 @@ def _check(policy: ModelPolicy) -> None:
         "gates.memory_mb": policy.gates.memory_mb,
         "gates.throughput": policy.gates.throughput,
     }
-    if policy.feedback.window_days > _LONGEST_DAYS:
-        raise PolicyError.of(
-            "feedback.window_days", policy.feedback.window_days, f"give up to {_LONGEST_DAYS}"
-        )
+    longest: dict[str, float] = {
+        "feedback.window_days": policy.feedback.window_days,
+        "trigger.min_days": policy.trigger.min_days,
+    }
+    for name, days in longest.items():
+        if days > _LONGEST_DAYS:
+            raise PolicyError.of(name, days, f"give up to {_LONGEST_DAYS}")
     for name, share in shares.items():
         if not 0 <= share <= 1:
             raise PolicyError.of(name, share, "give a share between 0 and 1")
     for name, count in counts.items():
-        if count < 0:
+        if not count >= 0:  # what is no number is not
             raise PolicyError.of(name, count, "give zero or more")
     for name, source in policy.sources.items():
         _check_source(policy.name, name, source)

@@ -19,10 +19,10 @@ class RunStarting:
         self._clock = clock
         self._ids = ids
 
-    def active(self, model: str) -> bool:
-        """Tell whether a run of the model is under way; a held one gives way to newer data."""
+    def active(self, model: str) -> RunId | None:
+        """Return the run of the model that is under way; a held one gives way to newer data."""
         run = self._unit.runs.active(model)
-        return run is not None and run.state is not RunState.HELD
+        return None if run is None or run.state is RunState.HELD else run.id
 
     def start(
         self, policy: ModelPolicy, decision: Decision, offsets: Offsets, *, actor: Actor

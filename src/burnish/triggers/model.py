@@ -1,47 +1,164 @@
-"""Triggers: from counts, times and policy to a decision that anyone can read; pure."""
+"""Triggers: what a decision rests on, what it says, and what is kept of it.
 
-from datetime import datetime, timedelta
+TriggerError         code                meaning
+├── UnknownTrigger   trigger.unknown     there is no trigger of this name
+├── ReasonMissing    trigger.no_reason   a pause or an ask without a reason
+HeldByWindow         trigger.window      a strict window is closed; the run was not to wait for it
+"""
+
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from burnish.feedback.verdict import Offsets
-from burnish.kernel.policy import TriggerPolicy
+from burnish.kernel.errors import Conflict, InvalidInput
 
-_DAY = timedelta(days=1)
+
+class TriggerError(InvalidInput):
+    """A trigger is asked for what it cannot do."""
+
+    code = "trigger.invalid"
+
+
+class UnknownTrigger(TriggerError):
+    """There is no trigger of this name."""
+
+    code = "trigger.unknown"
+
+
+class ReasonMissing(TriggerError):
+    """Whoever steps in must say why: others will want to know."""
+
+    code = "trigger.no_reason"
+
+
+class HeldByWindow(Conflict):
+    """A strict window is closed, and the run was asked for now or never."""
+
+    code = "trigger.window"
 
 
 class Rule(StrEnum):
-    """What a decision rests on."""
+    """What a decision rests on: one of the triggers, in the order of their precedence, or none."""
 
     OPERATOR = "operator"  # a person asked
+    ACCURACY = "accuracy"  # live accuracy fell below the alert line
     URGENT = "urgent"  # so many corrections that days do not matter
     CORRECTIONS = "corrections"  # enough corrections and enough days
-    ACTIVE = "active"  # a run is under way; it must end first
-    PAUSED = "paused"  # the policy says not to
+    DAILY = "daily"  # a nightly batch
     WAIT = "wait"  # too few corrections or days
     NOTHING = "nothing"  # nothing to learn from since the last training
 
 
-FIRING: Final = frozenset({Rule.OPERATOR, Rule.URGENT, Rule.CORRECTIONS})
+FIRING: Final = frozenset(Rule) - {Rule.WAIT, Rule.NOTHING}
+PAUSABLE: Final = (Rule.ACCURACY, Rule.URGENT, Rule.CORRECTIONS, Rule.DAILY)  # the others: people
+WINDOWED: Final = frozenset({Rule.CORRECTIONS, Rule.DAILY})  # which wait for the window
+
+
+class Hold(StrEnum):
+    """Why a trigger that would fire does not: it is pending, and looked at again."""
+
+    RUN = "run"  # a run of the model is under way
+    WINDOW = "window"  # the policy's window is closed
+    PAUSED = "paused"  # a person, or the policy, has paused it
+
+
+class Tally(Struct, frozen=True, kw_only=True):
+    """What became of the records since the last training, if a dataset were built now.
+
+    Copies of one record are one record.
+    """
+
+    effective: int = 0  # corrections that would train
+    confirmed: int = 0  # examples that correct nothing
+    left_out: dict[str, int] = field(default_factory=dict)  # reason of `datasets` -> records
+
+    @property
+    def records(self) -> int:
+        """All records since the last training."""
+        return self.effective + self.confirmed + sum(self.left_out.values())
+
+
+class Trained(Struct, frozen=True, kw_only=True):
+    """The last training that a decision began, however it ended."""
+
+    at: datetime
+    offsets: Offsets  # shard -> first offset that was not in it
+
+
+class Alert(Struct, frozen=True, kw_only=True):
+    """Live accuracy of the release now serving fell below the alert line."""
+
+    release: str
+    generation: int
+    reason: str
+
+    @property
+    def key(self) -> str:
+        """Names the alert: one training answers it."""
+        return f"{self.release}:{self.generation}"
+
+
+class Ask(Struct, frozen=True, kw_only=True):
+    """A person asks for a run."""
+
+    actor: str
+    reason: str
+    at: datetime
+    trace_id: str = ""
+    waits: bool = True  # until it may begin; False: now or never
+
+
+class Pause(Struct, frozen=True, kw_only=True):
+    """A person has paused one trigger of a model."""
+
+    trigger: Rule
+    actor: str
+    reason: str
+    at: datetime
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """Everything that a decision rests on, besides the policy and the time."""
+
+    tally: Tally = field(default_factory=Tally)
+    trained: Trained | None = None  # None: the model never was
+    run: str | None = None  # the run under way
+    pauses: tuple[Pause, ...] = ()
+    alert: Alert | None = None
+    answered: str | None = None  # key of the alert that a training has answered
+    ask: Ask | None = None
+    unknown: tuple[str, ...] = ()  # predictions and inputs that nobody knew yet
 
 
 class Decision(Struct, frozen=True, kw_only=True):
     """Retrain now, or not, and why."""
 
-    fire: bool
     rule: Rule
-    reason: str  # "87 of 100 corrections, 3.0 of 7 days"
+    hold: Hold | None
+    reason: str  # "87 of 100 corrections, 3 of 7 days"
     corrections: int  # effective, since the last training
+
+    @property
+    def fire(self) -> bool:
+        """Whether a run begins."""
+        return self.rule in FIRING and self.hold is None
+
+    @property
+    def pending(self) -> bool:
+        """Whether a run would begin, but for what holds it."""
+        return self.hold is not None
 
 
 class DecisionEntry(Struct, frozen=True, kw_only=True):
-    """A decision as it was stored: with its moment, what it knew, and the run it started."""
+    """A decision as it was stored: what it knew, while it held, and the run that it started."""
 
     id: int
     model: str
-    at: datetime
+    at: datetime  # of the first look that led to it
+    until: datetime  # of the last one that did, give or take
     fire: bool
     rule: Rule
     reason: str
@@ -49,65 +166,42 @@ class DecisionEntry(Struct, frozen=True, kw_only=True):
     policy_digest: str
     offsets: Offsets  # shard -> first offset that was not counted
     run: str | None
+    hold: Hold | None = None
+    facts: Facts | None = None  # None: stored before facts were
 
-    def repeats(self, decision: Decision, policy_digest: str) -> bool:
-        """Tell whether storing `decision` after this one would say nothing new."""
-        same = (self.rule, self.reason, self.corrections, self.policy_digest) == (
-            decision.rule,
-            decision.reason,
-            decision.corrections,
-            policy_digest,
+    @property
+    def decision(self) -> Decision:
+        """The decision itself."""
+        return Decision(
+            rule=self.rule, hold=self.hold, reason=self.reason, corrections=self.corrections
         )
-        return same and not self.fire and not decision.fire
+
+    def repeated_by(self, decision: Decision, facts: Facts, policy_digest: str) -> bool:
+        """Tell whether storing a decision after this one would say nothing but that time passed."""
+        return (
+            not (self.fire or decision.fire)
+            and (self.rule, self.hold) == (decision.rule, decision.hold)
+            and self.facts == facts
+            and self.policy_digest == policy_digest
+        )
 
 
-def decide(
-    policy: TriggerPolicy,
-    *,
-    effective: int,
-    since_last: timedelta | None,
-    active_run: bool,
-    operator: str | None = None,
-) -> Decision:
-    """Decide whether to retrain.
+class Memory(Struct, frozen=True, kw_only=True):
+    """What a decision hands on to the next one."""
 
-    Args:
-        policy: the model's trigger policy.
-        effective: corrections since the last training that a dataset would count.
-        since_last: time since the last training began; None if there never was one, which
-            satisfies any number of days.
-        active_run: whether a run of this model is under way.
-        operator: why a person asks for it, if one does. Pause, counts and days do not bind a
-            person; an active run does.
+    trained: Trained | None = None
+    answered: str | None = None
+    ask: Ask | None = None
 
-    >>> decide(
-    ...     TriggerPolicy(), effective=87, since_last=timedelta(days=3), active_run=False
-    ... ).reason
-    '87 of 100 corrections, 3.0 of 7 days'
-    """
-    counts = _counts(policy, effective, since_last)
-    urgent = policy.urgent_corrections
-    waited = since_last is None or since_last >= policy.min_days * _DAY
-    rule, reason = Rule.WAIT, counts
-    if active_run:
-        rule, reason = Rule.ACTIVE, f"a run is active; {counts}"
-    elif operator is not None:
-        rule, reason = Rule.OPERATOR, f"asked for: {operator}; {counts}"
-    elif policy.paused:
-        rule, reason = Rule.PAUSED, f"paused; {counts}"
-    elif effective < 1:
-        rule, reason = Rule.NOTHING, f"no corrections to learn from; {counts}"
-    elif effective >= urgent:
-        rule, reason = Rule.URGENT, f"urgent: {effective} corrections reach {urgent}; {counts}"
-    elif effective >= policy.min_corrections and waited:
-        rule = Rule.CORRECTIONS
-    return Decision(fire=rule in FIRING, rule=rule, reason=reason, corrections=effective)
-
-
-def _counts(policy: TriggerPolicy, effective: int, since_last: timedelta | None) -> str:
-    corrections = f"{effective} of {policy.min_corrections} corrections"
-    if since_last is None:
-        return f"{corrections}, never trained"
-    # Cut, not rounded: 6.96 days must not read as "7.0 of 7" while it still waits.
-    days = max(0, since_last // (_DAY / 10)) / 10
-    return f"{corrections}, {days:.1f} of {policy.min_days:g} days"
+    @classmethod
+    def after(cls, decision: Decision, facts: Facts, *, at: datetime, offsets: Offsets) -> "Memory":
+        """Return what is known once a decision was made on these facts."""
+        if not decision.fire:
+            waits = facts.ask is not None and facts.ask.waits
+            return cls(
+                trained=facts.trained,
+                answered=facts.answered,
+                ask=facts.ask if waits else None,
+            )
+        answers = facts.alert.key if facts.alert else facts.answered
+        return cls(trained=Trained(at=at, offsets=offsets), answered=answers)

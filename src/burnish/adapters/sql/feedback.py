@@ -1,6 +1,6 @@
 """The feedback projection in SQL: tables `feedback` and `shards`."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -14,6 +14,7 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
+    union,
     update,
 )
 from sqlalchemy.exc import IntegrityError
@@ -103,13 +104,29 @@ class FeedbackStore:
         query = query.order_by(feedback.c.shard, feedback.c.offset).limit(limit)
         return self._verdicts(query, model)
 
-    def on_touched_subjects(self, model: str, since: Offsets) -> list[Verdict]:
-        """Return all verdicts on those subjects that have at least one beyond `since`."""
-        touched = select(feedback.c.subject_id).where(feedback.c.model == model, _beyond(since))
-        rows = self._connection.execute(
-            select(feedback).where(feedback.c.model == model, feedback.c.subject_id.in_(touched))
+    def has_news(self, model: str, since: Offsets, upto: Offsets) -> bool:
+        """Tell whether any verdict on the model lies at `since <= offset < upto`."""
+        return any(
+            self._connection.execute(lines.where(feedback.c.model == model).limit(1)).first()
+            for lines in _ranges(feedback.c.id, since, upto)
         )
-        return [read(row, Verdict) for row in rows.mappings()]
+
+    def on_touched_subjects(self, model: str, since: Offsets, upto: Offsets) -> list[Verdict]:
+        """Return the verdicts below `upto` on those subjects with at least one beyond `since`."""
+        ranges = [
+            lines.where(feedback.c.model == model).distinct()
+            for lines in _ranges(feedback.c.subject_id, since, upto)
+        ]
+        if not ranges:
+            return []
+        touched = union(*ranges).subquery("touched")
+        query = (
+            select(feedback)
+            .join(touched, feedback.c.subject_id == touched.c.subject_id)
+            .where(feedback.c.model == model)
+        )
+        found = self._verdicts(query, None)
+        return [verdict for verdict in found if not verdict.beyond(upto)]
 
     def in_scope(self, scope: Scope) -> list[Verdict]:
         """Return the verdicts that a request to erase means."""
@@ -208,6 +225,19 @@ class FeedbackStore:
     def _precedence(self, row: ReadOnlyColumnCollection[str, KeyedColumnElement[Any]]) -> Any:
         """Return `Verdict.precedence` in SQL."""
         return tuple_(row.received_at, bytewise(self._connection, row.shard), row.offset)
+
+
+def _ranges(column: ColumnElement[str], since: Offsets, upto: Offsets) -> Iterator[Select[str]]:
+    """Yield, for each shard, a query of its lines `since <= offset < upto`: one walk of an index.
+
+    In one query for all shards, a database would rather walk through all that there ever was.
+    """
+    for shard, end in sorted(upto.items()):
+        first = since.get(shard, 0)
+        if first < end:
+            yield select(column).where(
+                feedback.c.shard == shard, feedback.c.offset >= first, feedback.c.offset < end
+            )
 
 
 def _beyond(since: Offsets) -> ColumnElement[bool]:

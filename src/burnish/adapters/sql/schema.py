@@ -190,15 +190,29 @@ decisions = Table(
     "decisions",
     metadata,
     Column("id", _Serial, primary_key=True),
-    Column("model", String(63), nullable=False, index=True),
+    Column("model", String(63), nullable=False),
     Column("at", _Time, nullable=False),
+    Column("until", _Time, nullable=False),
     Column("fire", Boolean, nullable=False),
     Column("rule", String(63), nullable=False),
+    Column("hold", String(16)),
     Column("reason", Text, nullable=False),
     Column("corrections", Integer, nullable=False),
     Column("policy_digest", String(71), nullable=False),
     Column("offsets", JSON, nullable=False),
+    Column("facts", JSON(none_as_null=True)),  # what it rests on; none before revision 0025
     Column("run", String(36)),
+    Index("ix_decisions_model_id", "model", "id"),
+)
+
+trigger_pauses = Table(
+    "trigger_pauses",
+    metadata,
+    Column("model", String(63), primary_key=True),
+    Column("trigger", String(16), primary_key=True),
+    Column("actor", String(255), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", _Time, nullable=False),
 )
 
 # --- runs, jobs
@@ -354,4 +368,5 @@ outbox = Table(
     Column("at", _Time, nullable=False),
     Column("trace_id", String(32), nullable=False),
     Column("data", JSON, nullable=False),
+    Index("ix_outbox_subject_type", "subject", "type"),
 )

@@ -22,9 +22,10 @@ from burnish.adapters.sql.quarantine import QuarantineStore
 from burnish.adapters.sql.releases import SqlReleases, SqlReplicas, SqlVersions
 from burnish.adapters.sql.runs import SqlEvaluations, SqlRuns
 from burnish.adapters.sql.trail import SqlAudit, SqlOutbox
-from burnish.adapters.sql.triggers import DecisionStore
+from burnish.adapters.sql.triggers import DecisionStore, PauseStore
 from burnish.kernel.clock import Clock
 from burnish.kernel.ids import Ids
+from burnish.monitoring.alarm import LiveAlarm
 from burnish.pipeline.starting import RunStarting
 
 
@@ -73,7 +74,7 @@ class SqlUnit:
         reads_only: bool = False,
     ) -> None:
         self._open = engine.connect if reads_only else partial(writing, engine)
-        self._reads_only = reads_only
+        self.reads_only = reads_only
         self._engine = engine
         self._clock = clock
         self._ids = ids
@@ -85,7 +86,7 @@ class SqlUnit:
         connection = self._transaction.__enter__()
         self._committed = False
         self.connection = connection
-        locks = Locks(connection, reads_only=self._reads_only)
+        locks = Locks(connection, reads_only=self.reads_only)
         self.models = SqlModels(connection, self._clock, locks)
         self.releases = SqlReleases(connection, self._clock, locks)
         self.versions = SqlVersions(connection, locks)
@@ -103,11 +104,13 @@ class SqlUnit:
         self.looks = SqlLooks(connection)
         self.tombstones = SqlTombstones(connection)
         self.decisions = DecisionStore(connection)
+        self.pauses = PauseStore(connection)
         self.outcomes = SqlOutcomes(connection)
         self.audit_log = self.audit
         self.events = self.notices = self.outbox
         self.starter = self.signals = _Tied(self._messenger, connection)
         self.run_starter = RunStarting(self, clock=self._clock, ids=self._ids)
+        self.alarm = LiveAlarm(self)
         return self
 
     def __exit__(

@@ -6,7 +6,7 @@ from alembic import op
 from burnish.adapters.sql.schema import Moment
 
 revision = "0026"
-down_revision = "0003"
+down_revision = "0025"
 branch_labels = None
 depends_on = None
 
