@@ -39,3 +39,8 @@ ADVICE: Final[Mapping[Reason, str]] = {
     Reason.ERASED: "It was erased: nothing to do.",
     Reason.UNREADABLE: "Its line breaks the schema that it names: send it again as that says.",
 }
+
+
+def is_to_do(reason: Reason) -> bool:
+    """Tell whether there is anything that a person can do about a reason."""
+    return not ADVICE[reason].endswith("nothing to do.")

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from burnish.datasets.contents import REMEDIES
+from burnish.datasets.advice import ADVICE, is_to_do
 from burnish.datasets.model import (
     MIN_CLASS_EXAMPLES,
     ClassTooSmall,
@@ -73,9 +73,9 @@ def _classes(rows: Sequence[Row], policy: ModelPolicy, why: str) -> None:
 
 
 def _explain(left_out: Iterable[Reason]) -> str:
-    counts = Counter(reason.value for reason in left_out)
+    counts = Counter(left_out)
     if not counts:
         return ""
     listed = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
-    fixes = [f" {name}: {fix}." for name, fix in REMEDIES.items() if name in counts]
+    fixes = [f" {reason}: {ADVICE[reason]}" for reason in counts if is_to_do(reason)]
     return f" Left out: {listed}.{''.join(fixes)}"

@@ -48,14 +48,6 @@ class Contents(Struct, frozen=True, kw_only=True):
         return self.stand_ins.get(found, found)
 
 
-# What a person can do about records that were left out for what they name.
-REMEDIES: Final[Mapping[Reason, str]] = {
-    Reason.PAYLOAD_MISSING: "put the inputs back where their records say, then build again",
-    Reason.PAYLOAD_NOT_STORED: "let a worker fetch the inputs: a run does, before it builds",
-    Reason.PAYLOAD_NOT_ALLOWED: "add where the inputs lie to `payload.allow` in the policy",
-    Reason.PAYLOAD_TOO_LARGE: "send smaller inputs, or raise `payloads.max_bytes` in the settings",
-    Reason.PAYLOAD_UNREADABLE: "send whole JPEG, PNG or WebP photos, in records with new ids",
-}
 NOTHING_KNOWN: Final = Contents()
 
 

@@ -104,7 +104,7 @@ def test_a_build_that_fails_for_want_of_inputs_says_what_to_do(
     say(*((f"s{number}", label(number), place.uri(f"{number}.jpg")) for number in range(20)))
     applied = world.apply(policy(place))
     collector.collect(applied, {})
-    with pytest.raises(ClassTooSmall, match=r"20 payload_missing.*put the inputs back"):
+    with pytest.raises(ClassTooSmall, match=r"20 payload_missing.*upload the photo"):
         world.service.build(applied, world.raw_log.end())
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -12,13 +13,20 @@ from burnish.datasets.model import Row, Split
 from burnish.kernel.digest import digest
 from burnish.kernel.objects import payload_key
 from burnish.kernel.policy import ModelPolicy, NearDuplicate
-from burnish.triggers.service import count_effective
+from burnish.triggers.counting import count
 from support.photos import HANDS, jpeg, photo, pixels, png
 from support.world import World, record
 
 from .conftest import collector_of, policy
 
 PICTURES = 24
+
+
+def effective(view: Any, applied: ModelPolicy) -> int:
+    """Return how many corrections a trigger would count."""
+    return count(view, applied, since={}, upto=view.feedback.offsets()).tally.effective
+
+
 LABELS = ("good", "defect")
 
 Said = tuple[str, str, str]  # subject, label, payload
@@ -88,7 +96,7 @@ def test_five_hundred_copies_of_one_photo_count_once(world: World) -> None:
     world.project()
     collector_of(world).collect(applied, {})
     with world.view() as view:
-        assert count_effective(view, applied, {}) == 2
+        assert effective(view, applied) == 2
 
 
 def test_other_bytes_of_the_same_pixels_count_once_unless_the_policy_says_off(
@@ -103,7 +111,7 @@ def test_other_bytes_of_the_same_pixels_count_once_unless_the_policy_says_off(
         applied = policy(near_duplicate=how)
         collector.collect(applied, {})
         with world.view() as view:
-            assert count_effective(view, applied, {}) == expected
+            assert effective(view, applied) == expected
 
 
 def test_what_was_looked_at_only_for_its_pixels_is_compared_once_a_policy_asks(

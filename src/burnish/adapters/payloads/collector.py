@@ -20,7 +20,8 @@ from burnish.adapters.payloads.fetch import PayloadFetcher
 from burnish.adapters.payloads.pictures import Look, Pictures, look_at
 from burnish.adapters.sources.places import SourceFailed
 from burnish.adapters.sql.payloads import Fetched, SqlPayloads
-from burnish.datasets.contents import REMEDIES, Contents, elsewhere
+from burnish.datasets.advice import ADVICE
+from burnish.datasets.contents import Contents, elsewhere
 from burnish.datasets.curation import locate
 from burnish.datasets.model import Reason
 from burnish.feedback.admission import payload_allowed
@@ -147,7 +148,7 @@ class PayloadCollector:
                 model=policy.name,
                 reason=reason,
                 count=count,
-                fix=REMEDIES[reason],
+                fix=ADVICE[reason],
             )
         if down:
             place, why = min(down.items())
