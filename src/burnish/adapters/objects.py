@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import mmap
 import os
 import re
 from collections.abc import Iterator
@@ -84,6 +85,14 @@ class LocalObjects:
         """Return the bytes. Raises ObjectNotFound."""
         try:
             return self._path(key).read_bytes()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise ObjectNotFound.of("object", key) from None
+
+    def map(self, key: str) -> memoryview:
+        """Return the bytes, read as they are looked at. Raises ObjectNotFound."""
+        try:
+            with self._path(key).open("rb") as file:
+                return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise ObjectNotFound.of("object", key) from None
 

@@ -21,6 +21,7 @@ from burnish.adapters.sandbox import ChildSandbox
 from burnish.adapters.subprocess_jobs import SubprocessLauncher
 from burnish.adapters.system import new_id, utc_now
 from burnish.bootstrap.house import House
+from burnish.datasets.reading import SerialReader
 from burnish.datasets.service import DatasetService
 from burnish.evaluation.service import Judge
 from burnish.feedback.parse import record_of
@@ -114,7 +115,7 @@ class Worker:
         datasets = DatasetInputs(
             DatasetService(
                 raw_log=self._raw_log,
-                parse=record_of,
+                reader=SerialReader(self._raw_log, record_of),
                 objects=house.objects,
                 units=house.unit,
                 clock=utc_now,

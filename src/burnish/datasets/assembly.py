@@ -1,4 +1,7 @@
-"""Assembly: from lines of the raw log to the rows of a version; pure, and blind to their order."""
+"""Assembly: from lines of the raw log to the rows of a version; pure, and blind to their order.
+
+This is what a build means. `growth` comes to the same, and is what builds run; tests compare them.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -6,7 +9,7 @@ from msgspec import Struct
 
 from burnish.datasets.checks import check
 from burnish.datasets.curation import Exam, curate, locate
-from burnish.datasets.manifest import rows_digest
+from burnish.datasets.digests import rows_digest
 from burnish.datasets.model import Fate, Reason, Row
 from burnish.datasets.splits import Ledger, divide
 from burnish.feedback.model import RawRecord

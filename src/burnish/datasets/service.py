@@ -1,19 +1,26 @@
 """Building dataset versions, and reading them back."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from burnish.datasets import manifest as files
-from burnish.datasets.assembly import Assembled, assemble
-from burnish.datasets.curation import locate
-from burnish.datasets.manifest import Corrections, Manifest, Source
-from burnish.datasets.model import Dataset, Fate, OffsetsAhead, Reason, Row
-from burnish.datasets.ports import DatasetUnit
+from burnish.datasets.accounting import Totals
+from burnish.datasets.digests import digest_of, from_text, to_text
+from burnish.datasets.growth import Grown, grow
+from burnish.datasets.layers import History, Layer
+from burnish.datasets.looking import World
+from burnish.datasets.manifest import Corrections, File, Manifest, Source, State
+from burnish.datasets.model import Dataset, Fate, OffsetsAhead, Row
+from burnish.datasets.ports import DatasetUnit, Reader
+from burnish.datasets.reading import Asked
+from burnish.datasets.sides import ledger_of
 from burnish.datasets.splits import Ledger
-from burnish.feedback.model import RawRecord
-from burnish.feedback.ports import Parse, RawLog
-from burnish.feedback.service import interpret, read
-from burnish.feedback.verdict import Offsets, Verdict
+from burnish.datasets.versions import load_fates, load_rows
+from burnish.feedback.ports import RawLog
+from burnish.feedback.prediction import Prediction
+from burnish.feedback.verdict import Offsets
 from burnish.kernel.audit import SYSTEM, Actor
 from burnish.kernel.clock import Clock
 from burnish.kernel.errors import Stale
@@ -29,7 +36,7 @@ class DatasetService:
     """Builds versions from the raw log and hands out what they hold."""
 
     raw_log: RawLog
-    parse: Parse
+    reader: Reader
     objects: Objects
     units: Callable[[], DatasetUnit]
     clock: Clock
@@ -50,8 +57,7 @@ class DatasetService:
                 parent = unit.datasets.newest(policy.name)
             if known is not None:
                 return known
-            assembled = self._assemble(policy, offsets, parent)
-            dataset = self._store(policy, offsets, parent, assembled)
+            dataset = self._store(policy, offsets, parent, *self._grow(policy, offsets, parent))
             try:
                 return self._publish(dataset, actor)
             except Stale:
@@ -71,7 +77,7 @@ class DatasetService:
 
     def rows(self, dataset: Dataset) -> Iterator[Row]:
         """Yield the examples, sorted by subject. Raises DatasetCorrupt before the first."""
-        yield from files.load_rows(self.objects, dataset)
+        yield from load_rows(self.objects, dataset)
 
     def manifest(self, dataset: Dataset) -> Manifest:
         """Return what the version was built from and by. Raises DatasetCorrupt."""
@@ -79,38 +85,58 @@ class DatasetService:
 
     def fates(self, dataset: Dataset) -> Iterator[Fate]:
         """Yield what became of each line of the raw log that the build read, by place."""
-        for block in self.manifest(dataset).fates:
-            yield from files.load_lines(self.objects, block.file, Fate)
+        yield from load_fates(self.objects, dataset)
+
+    def ledger(self, dataset: Dataset) -> Ledger:
+        """Return every side that a subject or a content was on up to this version."""
+        manifest = self.manifest(dataset)
+        state = files.load_value(self.objects, manifest.state, State)
+        return ledger_of(files.load_history(self.objects, manifest), state.rest)
 
     def effective_since(self, dataset: Dataset, offsets: Offsets) -> int:
         """Count the effective corrections of a version whose verdicts lie beyond the offsets."""
-        return _effective(self.fates(dataset), offsets)
+        return sum(fate.effective and fate.beyond(offsets) for fate in self.fates(dataset))
 
-    def _assemble(self, policy: ModelPolicy, offsets: Offsets, parent: Dataset | None) -> Assembled:
-        verdicts, unreadable = self._read(policy.name, offsets)
-        named = {verdict.prediction_id for verdict in verdicts}
-        with self.units() as unit:
-            predictions = unit.predictions.lookup({name for name in named if name is not None})
-        inputs = {
-            found
-            for found in locate(verdicts, predictions, policy.feedback.window).values()
-            if not isinstance(found, Reason)
-        }
-        return assemble(
-            verdicts,
-            policy,
-            self._ledger(policy, parent),
-            predictions=predictions,
-            gone={found for found in inputs if not self.objects.exists(payload_key(found))},
-            unreadable=unreadable,
+    def _grow(
+        self, policy: ModelPolicy, offsets: Offsets, parent: Dataset | None
+    ) -> tuple[list[tuple[File, Layer]], Grown]:
+        """Return the parent's layers that the version keeps, and what it adds to them."""
+        self._check_persisted(offsets)
+        layers: list[tuple[File, Layer]] = []
+        since: Offsets = {}
+        totals = Totals.none(policy.labels)
+        open_: list[int] = []
+        ledger = Ledger(holdout_source=policy.dataset.holdout_source)
+        if parent is not None:
+            manifest = self.manifest(parent)
+            state = files.load_value(self.objects, manifest.state, State)
+            ledger = state.rest.under(policy.dataset)
+            if ledger == state.rest and _continues(parent, policy, offsets):
+                layers = files.load_layers(self.objects, manifest, check=False)
+                since, open_ = parent.offsets, state.open
+                totals = _totals(manifest)
+            else:
+                ledger = self.ledger(parent).under(policy.dataset)
+        asked = Asked(
+            model=policy.name,
+            labels=policy.labels,
+            validation=policy.dataset.validation,
+            epoch=ledger.epoch,
         )
+        grown = grow(
+            History(policy.name, [layer for _, layer in layers]),
+            self.reader.read(asked, since, offsets),
+            policy,
+            ledger=ledger,
+            world=World(self._predictions, self._missing),
+            totals=totals,
+            open_=np.array(open_, np.int64),
+            parent={} if parent is None else parent.offsets,
+        )
+        return layers, grown
 
-    def _read(
-        self, model: str, offsets: Offsets
-    ) -> tuple[list[Verdict], list[tuple[str, RawRecord]]]:
+    def _check_persisted(self, offsets: Offsets) -> None:
         persisted = self.raw_log.end()
-        verdicts: list[Verdict] = []
-        unreadable: list[tuple[str, RawRecord]] = []
         for shard, end in sorted(offsets.items()):
             if end > persisted.get(shard, 0):
                 raise OffsetsAhead(
@@ -120,62 +146,60 @@ class DatasetService:
                     persisted=persisted.get(shard, 0),
                     asked=end,
                 )
-            said, broken = interpret(self.parse, shard, read(self.raw_log, shard, 0, end))
-            verdicts += [verdict for verdict in said if verdict.model == model]
-            unreadable += [(shard, raw) for raw in broken]
-        return verdicts, unreadable
 
-    def _ledger(self, policy: ModelPolicy, parent: Dataset | None) -> Ledger:
-        if parent is None:
-            return Ledger(holdout_source=policy.dataset.holdout_source)
-        return files.load_value(self.objects, self.manifest(parent).ledger, Ledger)
+    def _predictions(self, ids: Collection[str]) -> Mapping[str, Prediction]:
+        with self.units() as unit:
+            return unit.predictions.lookup(ids)
+
+    def _missing(self, contents: Collection[str]) -> Collection[str]:
+        return {one for one in contents if not self.objects.exists(payload_key(one))}
 
     def _store(
-        self, policy: ModelPolicy, offsets: Offsets, parent: Dataset | None, built: Assembled
+        self,
+        policy: ModelPolicy,
+        offsets: Offsets,
+        parent: Dataset | None,
+        below: list[tuple[File, Layer]],
+        grown: Grown,
     ) -> Dataset:
         """Put every file of the version; nobody sees them until its row appears."""
         number = 1 if parent is None else parent.number + 1
         id_ = DatasetId(f"{policy.name}@{number}")
-        counts = files.tally(built.rows, policy.labels)
-        left_out = files.left_out(built.fates)
+        totals = grown.totals
+        digest = digest_of(totals.sum, totals.rows, policy.digest)
+        state = State(rest=grown.rest, open=grown.open.tolist())
         contents = Manifest(
             format=files.FORMAT,
             id=id_,
             model=policy.name,
-            digest=built.digest,
+            digest=digest,
             policy_digest=policy.digest,
             parent=None if parent is None else parent.id,
-            epoch=built.ledger.epoch,
-            sources=[Source(kind="raw_log", offsets=offsets, records=len(built.fates))],
-            counts=counts,
-            corrections=Corrections(
-                effective=_effective(built.fates, {}),
-                since_parent=_effective(built.fates, {} if parent is None else parent.offsets),
-            ),
-            left_out=left_out,
-            payloads=sorted(row.payload_sha256 for row in built.rows),
-            rows=files.store_rows(self.objects, built.digest, built.rows),
-            fates=files.store_fates(self.objects, built.digest, built.fates),
-            ledger=files.store_value(self.objects, built.digest, "ledger", built.ledger),
+            epoch=grown.rest.epoch,
+            sources=[Source(kind="raw_log", offsets=offsets, records=totals.records)],
+            counts=totals.counts,
+            corrections=Corrections(effective=totals.effective, since_parent=grown.since),
+            left_out=totals.left_out,
+            sum=to_text(totals.sum),
+            layers=files.store_layers(self.objects, digest, below, grown.layer),
+            state=files.store_value(self.objects, digest, "state", state),
             tools=dict(self.tools),
         )
-        manifest = files.store_value(self.objects, built.digest, "manifest", contents)
-        dataset = Dataset(
+        manifest = files.store_value(self.objects, digest, "manifest", contents)
+        return Dataset(
             id=id_,
             model=policy.name,
             number=number,
-            digest=built.digest,
+            digest=digest,
             policy_digest=policy.digest,
             parent=None if parent is None else parent.id,
             offsets=offsets,
-            counts=counts,
-            corrections=contents.corrections.effective,
-            left_out=left_out,
+            counts=totals.counts,
+            corrections=totals.effective,
+            left_out=totals.left_out,
             manifest=manifest.sha256,
             created_at=self.clock(),
         )
-        files.store_fate_index(self.objects, dataset, contents.fates)
-        return dataset
 
     def _publish(self, dataset: Dataset, actor: Actor) -> Dataset:
         with self.units() as unit:
@@ -195,5 +219,18 @@ class DatasetService:
         return dataset
 
 
-def _effective(fates: Iterator[Fate] | list[Fate], since: Offsets) -> int:
-    return sum(fate.effective and fate.beyond(since) for fate in fates)
+def _continues(parent: Dataset, policy: ModelPolicy, offsets: Offsets) -> bool:
+    """Tell whether a build may go on from its parent: same rules, and no line less."""
+    return parent.policy_digest == policy.digest and all(
+        offsets.get(shard, 0) >= end for shard, end in parent.offsets.items()
+    )
+
+
+def _totals(manifest: Manifest) -> Totals:
+    return Totals(
+        sum=from_text(manifest.sum),
+        counts=manifest.counts,
+        left_out=manifest.left_out,
+        effective=manifest.corrections.effective,
+        records=manifest.sources[0].records,
+    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from burnish.kernel.digest import hexadecimal
 from burnish.kernel.errors import Conflict, NotFound
@@ -42,6 +42,20 @@ class Objects(Protocol):
     def presign(self, key: str, method: Literal["GET", "PUT"], lifetime: timedelta) -> str:
         """Return a URL that lets its bearer do this one thing for so long, without a key."""
         ...
+
+
+@runtime_checkable
+class Mappable(Protocol):
+    """A store whose objects can be looked into without reading all of them."""
+
+    def map(self, key: str) -> memoryview:
+        """Return the bytes, read as they are looked at. Raises ObjectNotFound."""
+        ...
+
+
+def view(objects: Objects, key: str) -> memoryview:
+    """Return an object's bytes: mapped where the store can do so, else read. May raise so."""
+    return objects.map(key) if isinstance(objects, Mappable) else memoryview(objects.get(key))
 
 
 def payload_key(sha256: str) -> str:
