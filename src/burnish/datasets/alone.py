@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from burnish.datasets.layers import History, Layer
+from burnish.datasets.layers import History, Layer, twins
 from burnish.datasets.lines import (
     CODE,
     CONTENT_HELD,
@@ -60,7 +60,7 @@ def are_alone(
     ):
         here = np.nonzero(speaking)[0]
         mine = keys[here]
-        shared[here] |= _twice(mine) | below.knows(index, mine)
+        shared[here] |= _repeated(mine) | below.knows(index, mine)
     shared[shown] |= np.isin(contents[shown], late)
     return among & ~shared
 
@@ -98,9 +98,8 @@ def lowest(free: Numbers, draws: Draws, count: int) -> Numbers:
     return free[mine <= np.partition(mine, count - 1)[count - 1]]
 
 
-def _twice(keys: Keys) -> Mask:
+def _repeated(keys: Keys) -> Mask:
     order = np.argsort(keys)
-    same = keys[order][1:] == keys[order][:-1]
-    twice = np.zeros(len(keys), bool)
-    twice[order] = np.append(same, False) | np.insert(same, 0, False)
-    return twice
+    repeated = np.zeros(len(keys), bool)
+    repeated[order] = twins(keys[order])
+    return repeated

@@ -181,6 +181,8 @@ class _Build:
         while len(reached):
             self._batch = np.union1d(self._batch, reached)
             reached = np.setdiff1d(self._neighbours(reached), self._batch)
+        # A line alone may have copies, and one of these a subject that others speak of.
+        self._alone[self._batch[self._batch >= self._first] - self._first] = False
 
     def _neighbours(self, lines: Numbers) -> Numbers:
         """Return the lines that share a subject, a content or an identity with these."""
@@ -340,7 +342,7 @@ class _Build:
             for code_, sign in ((int(was[number]), -1), (int(now[number]), 1)):
                 row = row_of(verdict, what, code_)
                 if row is None:
-                    change.leave_out(NAMES[code_], sign)
+                    change.left_out[NAMES[code_]] += sign
                     continue
                 change.count(row, sign)
                 change.effective += sign * (verdict.corrected and row.split is not Split.HOLDOUT)

@@ -63,8 +63,14 @@ class Index:
 
     def repeated(self) -> Numbers:
         """Return the lines whose key another line has too."""
-        same = self.keys[1:] == self.keys[:-1]
-        return self.lines[np.append(same, False) | np.insert(same, 0, False)]
+        return self.lines[twins(self.keys)]
+
+
+def twins(keys: Keys) -> Mask:
+    """Tell of sorted keys which of them come more than once."""
+    same = np.zeros(len(keys) + 1, bool)
+    same[1:-1] = keys[1:] == keys[:-1]
+    return same[1:] | same[:-1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,7 +222,7 @@ class History:
 
     def on_top(self, layer: Layer) -> "History":
         """Return the history with one more layer."""
-        return History(self._model, (*self.layers, layer))
+        return History(self.model, (*self.layers, layer))
 
     def find(self, index: str, wanted: Keys) -> Numbers:
         """Return the lines that an index, by its name, has under any of these keys."""
