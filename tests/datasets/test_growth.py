@@ -16,7 +16,7 @@ from burnish.datasets.digests import digest_of
 from burnish.datasets.growth import grow
 from burnish.datasets.layers import History, Layer
 from burnish.datasets.looking import World
-from burnish.datasets.model import DatasetError, Fate, Row
+from burnish.datasets.model import DatasetError, Row
 from burnish.datasets.reading import Asked, Read, SerialReader
 from burnish.datasets.sides import ledger_of
 from burnish.datasets.splits import Ledger
@@ -110,8 +110,6 @@ def reference(
     )
 
 
-
-
 def same(versions: Versions, built: Assembled) -> None:
     history = versions.history
     assert rows_of(history) == built.rows
@@ -127,10 +125,13 @@ def test_one_build_of_everything_is_what_assembly_makes_of_it(
     seed: int, source: str, shards: int
 ) -> None:
     random, log = Random(seed), Log()
-    arrive(log, records(random, 400, subjects=random.choice([60, 400, 4000])), random, shards=shards)
+    arrive(
+        log, records(random, 400, subjects=random.choice([60, 400, 4000])), random, shards=shards
+    )
     known = predictions(50)
     world = World(
-        lambda ids: {one: known[one] for one in ids if one in known}, lambda ids: {MISSING} & set(ids)
+        lambda ids: {one: known[one] for one in ids if one in known},
+        lambda ids: {MISSING} & set(ids),
     )
     rules = policy(holdout_source=source)
     versions = Versions(log, rules, world)

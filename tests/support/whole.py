@@ -7,8 +7,8 @@ import msgspec
 from burnish.adapters.objects import LocalObjects
 from burnish.adapters.system import utc_now
 from burnish.datasets.manifest import load_manifest
-from burnish.datasets.versions import load_rows
 from burnish.datasets.model import Dataset
+from burnish.datasets.versions import load_rows
 from support.roles import Platform
 
 ENDS: Final = frozenset({"SUCCEEDED", "FAILED", "REJECTED", "CANCELLED", "SUPERSEDED"})

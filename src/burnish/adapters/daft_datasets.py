@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import daft
 
 HERE: Final = "local"
-IN_PROCESSES: Final = 100_000  # lines from which processes repay the second that they take to start
+IN_PROCESSES: Final = 200_000  # lines from which processes repay the second that they take to start
 _QUIET: Final = {"DAFT_ANALYTICS_ENABLED": "0", "DO_NOT_TRACK": "1", "DAFT_PROGRESS_BAR": "0"}
 
 
@@ -92,8 +92,8 @@ class DaftReader:
                 **{name: [getattr(piece, name) for piece in pieces] for name in _FIELDS},
             }
         )
-        if not aside:
-            frame = frame.into_partitions(min(len(pieces), 4 * self._processes))
+        if self._engine != HERE:  # one object a task, wherever the cluster has room
+            frame = frame.into_partitions(len(pieces))
         named = reading.columns(*(daft.col(name) for name in _FIELDS))
         return frame.select(daft.col("number"), named.alias("columns"))
 
@@ -180,8 +180,6 @@ def _daft(engine: str) -> Any:
     os.environ.update(_QUIET)
     import daft  # noqa: PLC0415  it takes a second, and a worker starts without
 
-    if engine == HERE:
-        daft.set_runner_native()
-    else:
+    if engine != HERE:  # where nothing else is said, it runs here
         daft.set_runner_ray(engine, noop_if_initialized=True)
     return daft

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from burnish.adapters import durable
+from burnish.adapters.daft_datasets import Store
 from burnish.adapters.directory import PublishedDirectory
 from burnish.adapters.durable import DbosMessenger
 from burnish.adapters.files import write_durably
@@ -120,6 +121,11 @@ class House:
         """Let go of the database."""
         self.messenger.close()
         self.engine.dispose()
+
+    @property
+    def readable(self) -> Store:
+        """The object store as it can travel to where a dataset build reads."""
+        return self.objects.folder if isinstance(self.objects, LocalObjects) else self.objects
 
     def _import_policies(self) -> None:
         """Apply every policy file that has changed since it was last imported here.

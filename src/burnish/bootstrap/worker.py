@@ -12,16 +12,17 @@ from typing import Final
 import structlog
 
 from burnish import __version__
+from burnish.adapters.daft_datasets import DaftReader
 from burnish.adapters.dataset_inputs import ArtifactOutputs, DatasetInputs
 from burnish.adapters.durable import DbosEngine
 from burnish.adapters.health import HealthServer
 from burnish.adapters.onnx import OnnxEngine
 from burnish.adapters.raw_log import RawLogReader
 from burnish.adapters.sandbox import ChildSandbox
+from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.subprocess_jobs import SubprocessLauncher
 from burnish.adapters.system import new_id, utc_now
 from burnish.bootstrap.house import House
-from burnish.datasets.reading import SerialReader
 from burnish.datasets.service import DatasetService
 from burnish.evaluation.service import Judge
 from burnish.feedback.parse import record_of
@@ -115,7 +116,13 @@ class Worker:
         datasets = DatasetInputs(
             DatasetService(
                 raw_log=self._raw_log,
-                reader=SerialReader(self._raw_log, record_of),
+                reader=DaftReader(
+                    house.readable,
+                    SqlManifest(house.engine),
+                    record_of,
+                    engine=settings.datasets.engine,
+                    processes=settings.datasets.processes or len(os.sched_getaffinity(0)),
+                ),
                 objects=house.objects,
                 units=house.unit,
                 clock=utc_now,

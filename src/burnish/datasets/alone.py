@@ -61,7 +61,8 @@ def are_alone(
         here = np.nonzero(speaking)[0]
         mine = keys[here]
         shared[here] |= _repeated(mine) | below.knows(index, mine)
-    shared[shown] |= np.isin(contents[shown], late)
+    if len(late):
+        shared[shown] |= np.isin(contents[shown], late)
     return among & ~shared
 
 

@@ -42,6 +42,7 @@ from burnish.datasets.lines import (
     Mask,
     Numbers,
     address,
+    addresses,
     content_keys,
     key_of,
 )
@@ -138,7 +139,7 @@ class _Build:
             if found[line] == 0:
                 contents[line] = content(what)
         plain = plain[~self._below.knows("contents", content_keys(contents[plain]))]
-        names = [address(one) for one in contents[plain]]
+        names = addresses(contents[plain])
         missing = self._world.missing(set(names))
         if missing:
             gone = np.fromiter((name in missing for name in names), bool, len(names))

@@ -166,6 +166,13 @@ def address(content: Bytes) -> str:
     return PREFIX + content.tobytes().hex()
 
 
+def addresses(contents: Bytes) -> list[str]:
+    """Return the digests of many contents as text."""
+    digits = contents.tobytes().hex()
+    width = 2 * CONTENT_BYTES
+    return [PREFIX + digits[at : at + width] for at in range(0, len(digits), width)]
+
+
 def key_of(*names: str) -> int:
     """Return the 64-bit key under which lines that share these names are found.
 

@@ -12,11 +12,15 @@ from burnish.datasets.model import Reason
 from burnish.feedback.prediction import Prediction
 from burnish.feedback.verdict import Verdict
 from burnish.kernel.digest import hexadecimal
+from burnish.kernel.objects import PAYLOADS, Objects, payload_key
 from burnish.kernel.policy import ModelPolicy
 
 # What another look may find: a prediction that was logged late, a payload that was stored late.
 OPEN: Final = (CODE[Reason.PREDICTION_UNKNOWN], CODE[Reason.PAYLOAD_MISSING])
 
+LIST_FROM: Final = 10_000  # contents from which a listing costs less than as many questions
+
+Missing = Callable[[Collection[str]], Collection[str]]  # of contents, those that have no bytes
 Judged = str | Reason  # the digest of what a line judges, or why there is none
 
 
@@ -24,7 +28,7 @@ class World(Struct, frozen=True):
     """Whom to ask."""
 
     predictions: Callable[[Collection[str]], Mapping[str, Prediction]]  # the known ones, by id
-    missing: Callable[[Collection[str]], Collection[str]]  # of contents, those without bytes
+    missing: Missing
 
     def judged(self, verdicts: Sequence[Verdict], policy: ModelPolicy) -> list[Judged]:
         """Return what each of these verdicts judges."""
@@ -47,3 +51,11 @@ def code(judged: Judged) -> int:
 def content(judged: Judged) -> Bytes:
     """Return a digest as a line holds it."""
     return np.frombuffer(bytes.fromhex(hexadecimal(judged)), np.uint8)
+
+
+def absent(objects: Objects, contents: Collection[str]) -> set[str]:
+    """Return those of some contents whose bytes a store does not have."""
+    if len(contents) < LIST_FROM:
+        return {one for one in contents if not objects.exists(payload_key(one))}
+    stored = set(objects.list(PAYLOADS))
+    return {one for one in contents if payload_key(one) not in stored}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from burnish.datasets.accounting import Totals
 from burnish.datasets.digests import digest_of, from_text, to_text
 from burnish.datasets.growth import Grown, grow
 from burnish.datasets.layers import History, Layer
-from burnish.datasets.looking import World
+from burnish.datasets.looking import Missing, World, absent
 from burnish.datasets.manifest import Corrections, File, Manifest, Source, State
 from burnish.datasets.model import Dataset, Fate, OffsetsAhead, Row
 from burnish.datasets.ports import DatasetUnit, Reader
@@ -25,7 +26,7 @@ from burnish.kernel.audit import SYSTEM, Actor
 from burnish.kernel.clock import Clock
 from burnish.kernel.errors import Stale
 from burnish.kernel.ids import DatasetId
-from burnish.kernel.objects import Objects, payload_key
+from burnish.kernel.objects import Objects
 from burnish.kernel.policy import ModelPolicy
 
 BUILD_ATTEMPTS = 3  # against other builds of the same model that finish first
@@ -41,6 +42,7 @@ class DatasetService:
     units: Callable[[], DatasetUnit]
     clock: Clock
     tools: Mapping[str, str] = field(default_factory=dict)  # name -> version, for the manifest
+    missing: Missing | None = None  # tells which contents have no bytes; None: ask `objects`
 
     def build(self, policy: ModelPolicy, offsets: Offsets, *, actor: Actor = SYSTEM) -> Dataset:
         """Return the version of the policy's model up to these offsets, building it if need be.
@@ -128,7 +130,7 @@ class DatasetService:
             self.reader.read(asked, since, offsets),
             policy,
             ledger=ledger,
-            world=World(self._predictions, self._missing),
+            world=World(self._predictions, self.missing or partial(absent, self.objects)),
             totals=totals,
             open_=np.array(open_, np.int64),
             parent={} if parent is None else parent.offsets,
@@ -150,9 +152,6 @@ class DatasetService:
     def _predictions(self, ids: Collection[str]) -> Mapping[str, Prediction]:
         with self.units() as unit:
             return unit.predictions.lookup(ids)
-
-    def _missing(self, contents: Collection[str]) -> Collection[str]:
-        return {one for one in contents if not self.objects.exists(payload_key(one))}
 
     def _store(
         self,

@@ -12,8 +12,7 @@ from msgspec import Meta, Struct
 
 from burnish.feedback.model import RawRecord, Selection
 from burnish.feedback.parse import PLAIN
-from burnish.feedback.schema import FILES, is_date_time
-from burnish.kernel.clock import parse_time
+from burnish.feedback.schema import FILES, date_time
 
 _V1: Final = FILES[1]["properties"]
 _NUL: Final = "\\u0000"
@@ -73,23 +72,24 @@ def plain(raw: RawRecord) -> Plain | None:
         body = _DECODE(raw.body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
+    moment = date_time(body.occurred_at)
     if (
-        body.corrected is (body.predicted == body.final)
+        moment is None
+        or body.corrected is (body.predicted == body.final)
         or (body.payload is None and body.prediction_id is None)
-        or not is_date_time(body.occurred_at)
     ):
         return None
     return Plain(
-        source=body.source,
-        id=body.id,
-        model=body.model,
-        subject_id=body.subject_id,
-        final=body.final,
-        corrected=body.corrected,
-        occurred_at=parse_time(body.occurred_at.upper()),
-        predicted=body.predicted,
-        prediction_id=body.prediction_id,
-        selection=body.selection,
-        payload=body.payload,
-        actor=body.actor,
+        body.source,
+        body.id,
+        body.model,
+        body.subject_id,
+        body.final,
+        body.corrected,
+        moment,
+        body.predicted,
+        body.prediction_id,
+        body.selection,
+        body.payload,
+        body.actor,
     )

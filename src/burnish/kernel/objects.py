@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Literal, Protocol, runtime_checkable
+from typing import Final, Literal, Protocol, runtime_checkable
 
 from burnish.kernel.digest import hexadecimal
 from burnish.kernel.errors import Conflict, NotFound
@@ -58,6 +58,9 @@ def view(objects: Objects, key: str) -> memoryview:
     return objects.map(key) if isinstance(objects, Mappable) else memoryview(objects.get(key))
 
 
+PAYLOADS: Final = "payloads/sha256/"  # where inputs lie
+
+
 def payload_key(sha256: str) -> str:
     """Return the key of an input's bytes, kept by content.
 
@@ -65,4 +68,4 @@ def payload_key(sha256: str) -> str:
     'payloads/sha256/ab/aba'
     """
     name = hexadecimal(sha256)
-    return f"payloads/sha256/{name[:2]}/{name}"
+    return f"{PAYLOADS}{name[:2]}/{name}"
