@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from msgspec import structs
 
 from burnish.adapters import daft_datasets
 from burnish.adapters.daft_datasets import DaftReader
@@ -47,7 +46,9 @@ def spoken(world: World, about: About) -> World:
     return world
 
 
-@pytest.mark.parametrize("since", [{}, {"0": 1}, {"0": 45, "1": 3}, {"0": 90, "1": 22}])
+@pytest.mark.parametrize("since", [{}, {"0": 45, "1": 3}, {"0": 90, "1": 22}])
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # Daft's, of its process
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("lines", [1, 10**9])
 def test_a_plan_reads_what_one_thread_reads(
     spoken: World, since: dict[str, int], lines: int, monkeypatch: pytest.MonkeyPatch
@@ -60,7 +61,7 @@ def test_a_plan_reads_what_one_thread_reads(
 
 def test_an_object_that_changed_is_named(spoken: World) -> None:
     key = next(iter(spoken.objects.list("raw/")))
-    path = spoken._folder / "objects" / key
+    path = spoken.objects.folder.path(key)
     path.write_bytes(path.read_bytes() + b"x")
     with pytest.raises(RawLogDamaged, match="restore it from a backup"):
         reader(spoken).read(ASKED, {}, spoken.raw_log.end())
@@ -71,22 +72,3 @@ def test_a_range_beyond_the_log_is_a_gap(spoken: World) -> None:
         reader(spoken).read(ASKED, {}, {"0": 91})
     with pytest.raises(RawLogGap):
         reader(spoken).read(ASKED, {}, {"nowhere": 1})
-
-
-def test_a_build_by_a_plan_has_the_digest_of_one_without(spoken: World) -> None:
-    from dataclasses import replace
-
-    from support.samples import policy
-
-    for number in range(60):
-        spoken.photo(f"s-{number}")
-    for number in range(20):
-        spoken.photo(f"t-{number}")
-    rules = policy(dataset={"holdout": 5, "validation": 0.2})
-    with_plan = replace(spoken.service, reader=reader(spoken))
-    one = with_plan.build(rules, spoken.raw_log.end())
-    serial = SerialReader(spoken.raw_log, record_of)
-    read = serial.read(structs.replace(ASKED), {}, spoken.raw_log.end())
-    assert sum(one.left_out.values()) + sum(map(len, [list(spoken.service.rows(one))])) == len(
-        read.lines
-    )

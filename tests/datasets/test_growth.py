@@ -12,11 +12,11 @@ from burnish.datasets import compaction
 from burnish.datasets.accounting import Totals
 from burnish.datasets.assembly import Assembled, assemble
 from burnish.datasets.compaction import cut, falls, merged
-from burnish.datasets.digests import digest_of
+from burnish.datasets.digests import digest_of, rows_digest
 from burnish.datasets.growth import grow
 from burnish.datasets.layers import History, Layer
 from burnish.datasets.looking import World
-from burnish.datasets.model import DatasetError, Row
+from burnish.datasets.model import DatasetError, Row, Split
 from burnish.datasets.reading import Asked, Read, SerialReader
 from burnish.datasets.sides import ledger_of
 from burnish.datasets.splits import Ledger
@@ -199,9 +199,6 @@ def test_a_build_of_other_offsets_keeps_to_the_ledger_it_is_given(seed: int) -> 
 
 
 def test_the_digest_is_of_the_set_of_rows_whatever_their_order() -> None:
-    from burnish.datasets.digests import rows_digest
-    from burnish.datasets.model import Split
-
     rows = [
         Row(subject=f"s{n}", label="good", payload_sha256=digest(b"%d" % n), split=Split.TRAIN)
         for n in range(5)

@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from burnish.adapters.raw_log import RawLogDamaged, decode
 from burnish.adapters.sql.raw_log import SqlManifest
@@ -19,9 +19,6 @@ from burnish.feedback.ports import Parse
 from burnish.feedback.service import RawLogGap
 from burnish.feedback.verdict import Offsets
 from burnish.kernel.digest import digest
-
-if TYPE_CHECKING:
-    import daft
 
 HERE: Final = "local"
 IN_PROCESSES: Final = 200_000  # lines from which processes repay the second that they take to start
@@ -68,24 +65,17 @@ class DaftReader:
         columns = self._plan(pieces, asked).sort("number").to_pydict()["columns"]
         return gathered([_opened(one) for one in columns])
 
-    def _plan(self, pieces: Sequence["_Piece"], asked: Asked) -> "daft.DataFrame":
+    def _plan(self, pieces: Sequence["_Piece"], asked: Asked) -> Any:
+        """Return the plan, a Daft data frame: each piece's number, and its columns."""
         daft = _daft(self._engine)
         lines = sum(piece.end - piece.first for piece in pieces)
         aside = self._engine == HERE and self._processes > 1 and lines >= IN_PROCESSES
-
-        @daft.cls(use_process=aside, max_concurrency=self._processes if aside else None)
-        class Reading:
-            """Reads objects; one lives in each process, or on each worker of the cluster."""
-
-            def __init__(self, store: Store, asked: Asked, parse: Parse) -> None:
-                self._known = store, asked, parse
-
-            @daft.method.batch(return_dtype=daft.DataType.binary(), batch_size=1)
-            def columns(self, *fields: Any) -> list[bytes]:
-                rows = zip(*(field.to_pylist() for field in fields), strict=True)
-                return [_read(_Piece(*row), *self._known) for row in rows]
-
-        reading = Reading(self._store, asked, self._parse)
+        batch = daft.method.batch(return_dtype=daft.DataType.binary(), batch_size=1)
+        reading = daft.cls(
+            type("Reading", (_Reading,), {"columns": batch(_Reading.columns)}),
+            use_process=aside,
+            max_concurrency=self._processes if aside else None,
+        )(self._store, asked, self._parse)
         frame = daft.from_pydict(
             {
                 "number": list(range(len(pieces))),
@@ -94,8 +84,8 @@ class DaftReader:
         )
         if self._engine != HERE:  # one object a task, wherever the cluster has room
             frame = frame.into_partitions(len(pieces))
-        named = reading.columns(*(daft.col(name) for name in _FIELDS))
-        return frame.select(daft.col("number"), named.alias("columns"))
+        columns = reading.columns(*(daft.col(name) for name in _FIELDS)).alias("columns")
+        return frame.select(daft.col("number"), columns)
 
 
 @dataclass(frozen=True)
@@ -121,6 +111,18 @@ class _Piece:
             first=start,
             end=min(end, entry.last_offset + 1),
         )
+
+
+class _Reading:
+    """Reads pieces; there is one in each process, or on each worker of the cluster."""
+
+    def __init__(self, store: Store, asked: Asked, parse: Parse) -> None:
+        self._known = store, asked, parse
+
+    def columns(self, *fields: Any) -> list[bytes]:
+        """Return the columns of each piece; a field is Daft's series of it."""
+        rows = zip(*(field.to_pylist() for field in fields), strict=True)
+        return [_read(_Piece(*row), *self._known) for row in rows]
 
 
 _FIELDS: Final = ("shard", "key", "sha256", "skip", "first", "end")

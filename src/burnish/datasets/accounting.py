@@ -126,7 +126,8 @@ def row_of(verdict: Verdict, content: str, outcome: int) -> Row | None:
 
 def effective(outcome: Bytes, flags: Bytes) -> Mask:
     """Tell which lines count as corrections: examples that correct and are not held out."""
-    return np.isin(outcome, SPLITS) & (outcome != _HOLDOUT) & (flags & CORRECTED != 0)
+    found: Mask = np.isin(outcome, SPLITS) & (outcome != _HOLDOUT) & (flags & CORRECTED != 0)
+    return found
 
 
 def marks(outcome: Bytes) -> Bytes:
@@ -139,4 +140,5 @@ def marks(outcome: Bytes) -> Bytes:
 def beyond(lines: Lines, offsets: Offsets) -> Mask:
     """Tell which lines lie at or after the given offset of their shard."""
     ends = [offsets.get(segment.shard, 0) for segment in lines.segments]
-    return lines.offset >= np.repeat(ends, [segment.count for segment in lines.segments])
+    found: Mask = lines.offset >= np.repeat(ends, [part.count for part in lines.segments])
+    return found

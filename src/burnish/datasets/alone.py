@@ -96,7 +96,8 @@ def lowest(free: Numbers, draws: Draws, count: int) -> Numbers:
     if count == 0 or len(free) <= count:
         return free[:0] if count == 0 else free
     mine = draws[free]
-    return free[mine <= np.partition(mine, count - 1)[count - 1]]
+    low: Numbers = free[mine <= np.partition(mine, count - 1)[count - 1]]
+    return low
 
 
 def _repeated(keys: Keys) -> Mask:

@@ -199,8 +199,9 @@ class _Build:
             ),
         }
         found = [self._history.find(index, keys) for index, keys in wanted.items()]
-        touched = np.unique(np.concatenate(found))
-        return touched[self._history.state(touched).outcome != CODE[Reason.UNREADABLE]]
+        touched: Numbers = np.unique(np.concatenate(found))
+        speaks: Mask = self._history.state(touched).outcome != CODE[Reason.UNREADABLE]
+        return touched[speaks]
 
     def _look_again(self, lines: Numbers, state: State, verdicts: Sequence[Verdict]) -> None:
         """Note what lines of the history judge, if that can be told now and could not before."""

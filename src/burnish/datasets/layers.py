@@ -59,7 +59,8 @@ class Index:
         if not len(self.keys):
             return np.zeros(len(wanted), bool)
         at = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
-        return self.keys[at] == wanted
+        known: Mask = self.keys[at] == wanted
+        return known
 
     def repeated(self) -> Numbers:
         """Return the lines whose key another line has too."""

@@ -152,7 +152,9 @@ class _Columns:
         self._contents: list[bytes] = []
         self._blob: list[bytes] = []
 
-    def add(self, raw: RawRecord, said: Plain, payload: str | None, content: bytes) -> None:
+    def add(
+        self, raw: RawRecord, said: Plain | Verdict, payload: str | None, content: bytes
+    ) -> None:
         """Add what a line says."""
         self._offsets.append(raw.offset)
         self._keys.append((key_of(said.subject_id), key_of(said.source, said.id)))
