@@ -1,6 +1,13 @@
 """The raw log read by a Daft plan is the raw log read line by line."""
 
+import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +22,7 @@ from burnish.datasets.reading import Asked, Read, SerialReader
 from burnish.feedback.model import FeedbackRecord
 from burnish.feedback.parse import record_of
 from burnish.feedback.service import RawLogGap
+from support.samples import policy
 
 World = Any
 About = Callable[..., FeedbackRecord]
@@ -72,3 +80,35 @@ def test_a_range_beyond_the_log_is_a_gap(spoken: World) -> None:
         reader(spoken).read(ASKED, {}, {"0": 91})
     with pytest.raises(RawLogGap):
         reader(spoken).read(ASKED, {}, {"nowhere": 1})
+
+
+@pytest.mark.soak
+def test_a_build_on_a_ray_node_has_the_digest_of_one_here(
+    world: World, about: About, tmp_path: Path
+) -> None:
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    for start in range(0, 600, 100):
+        people = range(start, start + 100)
+        photos = {number: world.photo(f"photo-{number}") for number in people}
+        world.say(
+            *(about(f"s-{n}", "good" if n % 2 else "defect", payload=photos[n]) for n in people)
+        )
+    folder = world.objects.folder.root.parent
+    shutil.copytree(folder, tmp_path / "elsewhere")
+    root = Path(__file__).parents[2]
+    child = subprocess.run(
+        [
+            sys.executable,
+            str(root / "tests" / "support" / "ray_build.py"),
+            str(tmp_path / "elsewhere"),
+            json.dumps(world.raw_log.end()),
+        ],
+        env=os.environ | {"PYTHONPATH": f"{root / 'src'}{os.pathsep}{root / 'tests'}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=170,
+    )
+    assert child.returncode == 0, child.stderr[-2000:]
+    here = replace(world.service, reader=reader(world)).build(policy(), world.raw_log.end())
+    assert here.digest in child.stderr

@@ -62,8 +62,9 @@ class DaftReader:
             pieces += [_Piece.of(entry, first, end) for entry in entries]
         if not pieces:
             return gathered([])
-        columns = self._plan(pieces, asked).sort("number").to_pydict()["columns"]
-        return gathered([_opened(one) for one in columns])
+        found = self._plan(pieces, asked).to_pydict()
+        columns = sorted(zip(found["number"], found["columns"], strict=True))
+        return gathered([_opened(one) for _, one in columns])
 
     def _plan(self, pieces: Sequence["_Piece"], asked: Asked) -> Any:
         """Return the plan, a Daft data frame: each piece's number, and its columns."""
