@@ -16,7 +16,7 @@ About = Callable[..., FeedbackRecord]
 
 @pytest.fixture
 def grown(world: World, about: About) -> World:
-    """A world with two versions, on two shards; the second one's lines changed earlier ones' fates."""
+    """A world with two versions on two shards; the second changed fates of the first."""
     rules = policy(dataset={"holdout": 5, "validation": 0.2})
     for numbers, shard in ((range(60), "1"), (range(50, 70), "0")):
         world.say(
