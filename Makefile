@@ -89,6 +89,7 @@ $(VENV)/.demo: $(VENV)/.core requirements/demo.txt
 	@$(LOCKED) -r requirements/demo.txt
 	@touch $@
 
+# RUNLEVEL=1: what is installed for the tests is not started; they start servers of their own.
 $(VENV)/.test: $(VENV)/.demo requirements/rabbitmq.txt requirements/ray.txt requirements/test.txt \
 	requirements/debian-test.txt
 	@echo "Installing the test tools"
@@ -102,7 +103,7 @@ $(VENV)/.test: $(VENV)/.demo requirements/rabbitmq.txt requirements/ray.txt requ
 	elif [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
 		echo "Installing Debian packages for the tests:$$missing"; \
 		{ apt-get -qq update \
-		  && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
+		  && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
 			-o DPkg::Lock::Timeout=120 $$missing; } >/dev/null \
 		|| echo "apt-get could not install them: tests that need them skip."; \
 	else echo "Tests that need these Debian packages skip:$$missing"; \

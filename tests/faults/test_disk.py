@@ -79,7 +79,8 @@ def test_a_full_disk_is_said_so_and_emptied_as_soon_as_the_store_is_back(
     intake.start()
     s3.hang()
 
-    # When it fills up, and somebody else takes what little is left.
+    # When somebody else takes half of what is left, and it fills up.
+    (disk / "somebody-elses").write_bytes(bytes(shutil.disk_usage(disk).free // 2))
     acknowledged: dict[str, bytes] = {}
 
     numbers = count()
@@ -99,13 +100,12 @@ def test_a_full_disk_is_said_so_and_emptied_as_soon_as_the_store_is_back(
 
     while accepted(50):
         pass
-    (disk / "somebody-elses").write_bytes(bytes(shutil.disk_usage(disk).free))
     while accepted():  # what fits in the segment's last page
         pass
 
     # Then what cannot be accepted is quarantined still, and good records are refused still.
-    status, answer = intake.send(10_000, model="face")
-    assert (status, answer["code"]) == (422, "unknown_model"), answer
+    status, answer = intake.send(10_000, reason="x" * (MIB // 2))  # far too long
+    assert (status, answer["code"]) == (422, "malformed_feedback_event"), answer
     assert intake.metric("burnish_spool_reserve_held") == 0
     assert not accepted()
 

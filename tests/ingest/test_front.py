@@ -190,7 +190,7 @@ def test_compressed_bodies_are_taken_and_kept_as_they_were(front: Any, record: A
 @pytest.mark.parametrize(
     ("encoding", "data", "status", "code"),
     [
-        ("gzip", gzip.compress(b"{}")[:-1], 400, "request.malformed"),
+        ("gzip", gzip.compress(b"{}", mtime=0)[:-1], 400, "request.malformed"),
         ("zstd", zstandard.compress(b"{}")[:-1], 400, "request.malformed"),
         ("gzip", b"plain", 400, "request.malformed"),
         ("zstd", b"plain", 400, "request.malformed"),

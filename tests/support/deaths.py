@@ -62,10 +62,16 @@ STARTED: Final = _along("commit:model.policy_applied", "directory.before_publish
                         "directory.after_publish")  # fmt: skip
 LOADED: Final = _along("artifact.before_keep", "artifact.after_keep", "assignment.after_remember")
 ANSWERED: Final = _along("object:payloads", "commit:predictions")
+
+# Of identities, a platform makes a run after tens of thousands; tests/ingest, after two.
+IDENTIFIED: Final = _along("ingest.after_ledger", "ingest.after_run", "ingest.after_flush",
+                           "ingest.after_merge", "ingest.after_merge_listed")  # fmt: skip
+QUARANTINED: Final = ("ingest.after_quarantine",)  # in tests/ingest too
 SHIPPED: Final = tuple(
-    point for point in POINTS if point.startswith("ingest.") and "quarantine" not in point
+    point
+    for point in POINTS
+    if point.startswith("ingest.") and point not in {*IDENTIFIED, *QUARANTINED}
 )
-QUARANTINED: Final = ("ingest.after_quarantine",)  # see tests/ingest
 
 TRIED: Final = frozenset(
     {point for part in (*CORRECTED, *FOLLOWED) for point in part}
@@ -80,7 +86,7 @@ TRIED: Final = frozenset(
         *CANCELLED,
         *STOPPED,
     }
-    | {*TAKEN_BACK, *STARTED, *LOADED, *ANSWERED, *SHIPPED, *QUARANTINED}
+    | {*TAKEN_BACK, *STARTED, *LOADED, *ANSWERED, *SHIPPED, *IDENTIFIED, *QUARANTINED}
 )
 
 

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import msgspec
-from ingest_role import Options, main
 from msgspec import Struct
 
 from burnish.adapters.process import die_with_parent
+from support.ingest_role import Options, main
 
 
 class Order(Struct):

@@ -29,7 +29,6 @@ from support.s3 import free_ports
 SECRET: Final = b"s" * 32
 BEARER: Final = "a-token"
 DEADLINE_S: Final = 60
-ZYGOTE: Final = Path(__file__).with_name("ingest_zygote.py")
 ROLE: Final = Path(__file__).with_name("ingest_role.py")
 
 
@@ -38,7 +37,11 @@ class Zygote:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(ZYGOTE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "support.ingest_zygote"],
+            cwd=Path(__file__).parents[1],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def fork(self, data: Path, port: int, options: dict[str, Any]) -> int:

@@ -38,6 +38,7 @@ class SubprocessLauncher:
 
     def launch(self, job: Job, environment: Mapping[str, str]) -> None:
         """Start the job's current attempt in a process group of its own, unless it was before."""
+        self._reap()
         folder = self._attempt(job)
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / "pid").exists():
@@ -67,11 +68,8 @@ class SubprocessLauncher:
 
     def is_alive(self, job: Job) -> bool:
         """Tell whether the current attempt still runs, or whether its starting is under way."""
-        folder = self._attempt(job)
-        child = self._children.get(folder)
-        if child is not None and child.poll() is not None:
-            del self._children[folder]
-        return _is_held(folder / "lock")
+        self._reap()
+        return _is_held(self._attempt(job) / "lock")
 
     def was_launched(self, job: Job) -> bool:
         """Tell whether the current attempt was ever started."""
@@ -105,6 +103,12 @@ class SubprocessLauncher:
         with path.open("rb") as log:
             log.seek(max(0, path.stat().st_size - LOG_TAIL_BYTES))
             return log.read().decode(errors="replace")
+
+    def _reap(self) -> None:
+        """Take note of the ends of our own children, so that none stays a zombie for long."""
+        for folder, child in list(self._children.items()):
+            if child.poll() is not None:
+                self._children.pop(folder, None)
 
     def _attempt(self, job: Job) -> Path:
         return self._folder / job.id / str(job.attempt)

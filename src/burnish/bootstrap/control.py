@@ -78,12 +78,13 @@ def application(house: House, draining: Callable[[], bool]) -> Litestar:
     """Return the API over a house; `draining` tells when waiting requests are to end."""
     settings = house.settings
     launcher = SubprocessLauncher(settings.data / "jobs", settings.data / "cache")
+    front = IngestLink(settings.ingest.url, house.secrets.admin_token)
     control = Control(
         units=house.unit,
         views=house.view,
         objects=house.objects,
         raw_log=RawLogReader(house.objects, house.engine),
-        front=IngestLink(settings.ingest.url, house.secrets.admin_token),
+        front=front,
         models=lambda: house.directory.current().models,
         signatures=house.objects,
         directory=house,
@@ -98,7 +99,9 @@ def application(house: House, draining: Callable[[], bool]) -> Litestar:
         max_payload_bytes=settings.control.max_payload_bytes,
         max_artifact_bytes=settings.control.max_artifact_bytes,
     )
-    return build(control)
+    app = build(control)
+    app.on_shutdown.append(front.close)
+    return app
 
 
 def run(settings: Settings) -> None:

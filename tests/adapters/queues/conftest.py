@@ -12,11 +12,14 @@ from prometheus_client import CollectorRegistry
 
 from burnish.adapters.ingest_metrics import IngestMetrics
 from burnish.adapters.objects import LocalObjects
+from burnish.adapters.prediction_lookup import PredictionLookup
 from burnish.adapters.raw_log import RawLogReader
 from burnish.adapters.spool.log import Spool, SpoolSettings
 from burnish.adapters.spool.quarantine import QuarantineSpool
 from burnish.adapters.spool.shipper import Shipper, ShipperSettings
 from burnish.adapters.sql.engine import make_engine
+from burnish.adapters.sql.predictions import SqlPredictions
+from burnish.adapters.sql.quarantine import SqlQuarantineIndex
 from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.sql.schema import metadata
 from burnish.adapters.system import utc_now
@@ -63,6 +66,8 @@ class Harbour:
         self.rejected = QuarantineSpool(
             self.spool.folder / "quarantine",
             self.objects,
+            index=SqlQuarantineIndex(self.engine),
+            reserve=self.spool.reserve,
             meter=self.metrics,
             failed=lambda error: None,
         )
@@ -77,6 +82,7 @@ class Harbour:
         records = Records(
             log=self.spool,
             quarantine=self.rejected,
+            predictions=PredictionLookup(SqlPredictions(self.engine)),
             meter=self.metrics,
             clock=utc_now,
             cap=1 << 16,
