@@ -1,6 +1,7 @@
 """Growth comes to what assembly comes to: in one build or in many, whatever happened."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 
 import numpy as np
@@ -10,14 +11,15 @@ from hypothesis import strategies as st
 
 from burnish.datasets import compaction
 from burnish.datasets.accounting import Totals
-from burnish.datasets.assembly import Assembled, assemble
+from burnish.datasets.assembly import Assembled, assemble, assembled
 from burnish.datasets.compaction import cut, falls, merged
 from burnish.datasets.digests import digest_of, rows_digest
-from burnish.datasets.growth import grow
+from burnish.datasets.growth import Grown, grow
 from burnish.datasets.layers import History, Layer
 from burnish.datasets.looking import World
 from burnish.datasets.model import DatasetError, Row, Split
 from burnish.datasets.reading import Asked, Read, SerialReader
+from burnish.datasets.settling import settled
 from burnish.datasets.sides import ledger_of
 from burnish.datasets.splits import Ledger
 from burnish.datasets.versions import fates_of, rows_of
@@ -65,7 +67,12 @@ class Versions:
     def digest(self) -> str:
         return digest_of(self.totals.sum, self.totals.rows, self.policy.digest)
 
-    def grow(self, offsets: Offsets) -> None:
+    def settle(self, offsets: Offsets) -> None:
+        rules = partial(assembled, policy=self.policy, parent=self.rest)
+        made = settled(self.read(offsets), self.policy, self.world, rules, parent={})
+        self.keep(made, offsets)
+
+    def read(self, offsets: Offsets) -> Read:
         asked = Asked(
             model=self.policy.name,
             labels=self.policy.labels,
@@ -73,9 +80,12 @@ class Versions:
             epoch=self.rest.epoch,
         )
         read = SerialReader(self.log, record_of).read(asked, self.offsets, offsets)
+        return Read.from_bytes(memoryview(read.to_bytes()))
+
+    def grow(self, offsets: Offsets) -> None:
         grown = grow(
             self.history,
-            Read.from_bytes(memoryview(read.to_bytes())),
+            self.read(offsets),
             self.policy,
             ledger=self.rest,
             world=self.world,
@@ -83,6 +93,9 @@ class Versions:
             open_=np.array(self.open, np.int64),
             parent=self.offsets,
         )
+        self.keep(grown, offsets)
+
+    def keep(self, grown: Grown, offsets: Offsets) -> None:
         layers = [*self.layers, grown.layer]
         count = falls(layers)
         layers = [*layers[:-count], *cut(merged(layers[-count:]))]
@@ -175,6 +188,22 @@ def test_a_chain_of_builds_comes_to_what_assembly_makes_with_the_ledgers_before_
         versions.grow(log.end())
         same(versions, built)
         ledger = built.ledger
+
+
+@given(seed=SEEDS, source=st.sampled_from(["", "gold"]))
+@settings(max_examples=15, deadline=None)
+def test_a_version_that_was_settled_can_be_grown_from(seed: int, source: str) -> None:
+    random, log = Random(seed), Log()
+    arrive(log, records(random, 400, subjects=300), random, shards=2)
+    known = predictions(60)
+    world = World(lambda ids: {one: known[one] for one in ids}, lambda ids: {MISSING} & set(ids))
+    rules, ledger = policy(holdout_source=source), Ledger(holdout_source=source)
+    versions = Versions(log, rules, world)
+    versions.settle({shard: end * 2 // 3 for shard, end in log.end().items()})
+    built = reference(log, rules, ledger, world, versions.offsets)
+    same(versions, built)
+    versions.grow(log.end())
+    same(versions, reference(log, rules, built.ledger, world, log.end()))
 
 
 @given(seed=SEEDS)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from msgspec import Struct
 
 from burnish.datasets.checks import check
-from burnish.datasets.curation import Exam, curate, locate
+from burnish.datasets.curation import Exam, Inputs, curate, locate
 from burnish.datasets.digests import rows_digest
 from burnish.datasets.model import Fate, Reason, Row
 from burnish.datasets.splits import Ledger, divide
@@ -48,11 +48,24 @@ def assemble(
 
     Raises LabelOutsideSet, ClassTooSmall, EmptySplit.
     """
+    inputs = locate(verdicts, predictions, policy.feedback.window, gone=gone)
+    return assembled(verdicts, inputs, policy, parent, unreadable=unreadable)
+
+
+def assembled(
+    verdicts: Sequence[Verdict],
+    inputs: Inputs,
+    policy: ModelPolicy,
+    parent: Ledger,
+    *,
+    unreadable: Sequence[tuple[str, RawRecord]] = (),
+) -> Assembled:
+    """Curate and split verdicts of which it is known what each judges; else as `assemble`."""
     ledger = parent.under(policy.dataset)
     exam = Exam.of(verdicts, policy.dataset.holdout_source)
     curated = curate(
         verdicts,
-        locate(verdicts, predictions, policy.feedback.window, gone=gone),
+        inputs,
         held=ledger.held_subjects,
         exam=exam,
         rank=ledger.rank(exam.subjects),

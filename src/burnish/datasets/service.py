@@ -8,6 +8,7 @@ import numpy as np
 
 from burnish.datasets import manifest as files
 from burnish.datasets.accounting import Totals
+from burnish.datasets.assembly import assembled
 from burnish.datasets.digests import digest_of, from_text, to_text
 from burnish.datasets.growth import Grown, grow
 from burnish.datasets.layers import History, Layer
@@ -16,6 +17,7 @@ from burnish.datasets.manifest import Corrections, File, Manifest, Source, State
 from burnish.datasets.model import Dataset, Fate, OffsetsAhead, Row
 from burnish.datasets.ports import DatasetUnit, Reader
 from burnish.datasets.reading import Asked
+from burnish.datasets.settling import settled
 from burnish.datasets.sides import ledger_of
 from burnish.datasets.splits import Ledger
 from burnish.datasets.versions import load_fates, load_rows
@@ -125,15 +127,21 @@ class DatasetService:
             validation=policy.dataset.validation,
             epoch=ledger.epoch,
         )
+        read = self.reader.read(asked, since, offsets)
+        world = World(self._predictions, self.missing or partial(absent, self.objects))
+        before = {} if parent is None else parent.offsets
+        if not layers and policy.dataset.holdout_source:  # where one is, growth takes no short cut
+            rules = partial(assembled, policy=policy, parent=ledger)
+            return layers, settled(read, policy, world, rules, parent=before)
         grown = grow(
             History(policy.name, [layer for _, layer in layers]),
-            self.reader.read(asked, since, offsets),
+            read,
             policy,
             ledger=ledger,
-            world=World(self._predictions, self.missing or partial(absent, self.objects)),
+            world=world,
             totals=totals,
             open_=np.array(open_, np.int64),
-            parent={} if parent is None else parent.offsets,
+            parent=before,
         )
         return layers, grown
 
