@@ -133,7 +133,7 @@ def same(versions: Versions, built: Assembled) -> None:
 
 
 @given(seed=SEEDS, source=st.sampled_from(["", "gold"]), shards=st.integers(1, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_one_build_of_everything_is_what_assembly_makes_of_it(
     seed: int, source: str, shards: int
 ) -> None:
@@ -159,7 +159,7 @@ def test_one_build_of_everything_is_what_assembly_makes_of_it(
 
 
 @given(seed=SEEDS, source=st.sampled_from(["", "", "gold"]), shards=st.integers(1, 3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_a_chain_of_builds_comes_to_what_assembly_makes_with_the_ledgers_before_it(
     seed: int, source: str, shards: int
 ) -> None:
@@ -191,7 +191,7 @@ def test_a_chain_of_builds_comes_to_what_assembly_makes_with_the_ledgers_before_
 
 
 @given(seed=SEEDS, source=st.sampled_from(["", "gold"]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_a_version_that_was_settled_can_be_grown_from(seed: int, source: str) -> None:
     random, log = Random(seed), Log()
     arrive(log, records(random, 400, subjects=300), random, shards=2)
@@ -207,7 +207,7 @@ def test_a_version_that_was_settled_can_be_grown_from(seed: int, source: str) ->
 
 
 @given(seed=SEEDS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_a_build_of_other_offsets_keeps_to_the_ledger_it_is_given(seed: int) -> None:
     random, log = Random(seed), Log()
     arrive(log, records(random, 300, subjects=200), random, shards=2)
