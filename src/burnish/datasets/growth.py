@@ -7,7 +7,7 @@ called on it alone; nothing outside of it can change by them. A new line that to
 left to `alone`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -25,7 +25,7 @@ from burnish.datasets.accounting import (
 )
 from burnish.datasets.alone import FREE, are_alone, lowest, outcomes, training
 from burnish.datasets.checks import check_counts, check_labels
-from burnish.datasets.curation import Exam, curate, one_per_identity
+from burnish.datasets.curation import Exam, Inputs, curate, one_per_identity
 from burnish.datasets.layers import History, Layer, Patches, State, layer, patched
 from burnish.datasets.lines import (
     ASK,
@@ -46,7 +46,7 @@ from burnish.datasets.lines import (
     content_keys,
     key_of,
 )
-from burnish.datasets.looking import OPEN, Judged, World, code, content
+from burnish.datasets.looking import Judged, World, is_open
 from burnish.datasets.model import Example, Reason, Row, Split
 from burnish.datasets.reading import Read
 from burnish.datasets.sides import carried
@@ -135,9 +135,7 @@ class _Build:
         asking = np.nonzero(found == ASK)[0]
         said = lines.verdicts(self._policy.name, asking)
         for line, what in zip(asking.tolist(), self._judged(said), strict=True):
-            found[line] = code(what)
-            if found[line] == 0:
-                contents[line] = content(what)
+            what.note(line, found, contents)
         plain = plain[~self._below.knows("contents", content_keys(contents[plain]))]
         names = addresses(contents[plain])
         missing = self._world.missing(set(names))
@@ -205,20 +203,18 @@ class _Build:
 
     def _look_again(self, lines: Numbers, state: State, verdicts: Sequence[Verdict]) -> None:
         """Note what lines of the history judge, if that can be told now and could not before."""
-        again = np.nonzero(np.isin(state.found[: len(lines)], OPEN))[0].tolist()
+        count = len(lines)
+        again = np.nonzero(is_open(state.found[:count], state.content[:count]))[0].tolist()
         looked = self._judged([verdicts[number] for number in again])
         for number, what in zip(again, looked, strict=True):
-            if code(what) != state.found[number]:
+            if what.code != state.found[number]:
                 self._late[int(lines[number])] = what
 
     def _late_contents(self) -> tuple[Numbers, Keys]:
         """Return the lines of the history whose content is known only now, and its keys."""
-        known = {line: what for line, what in self._late.items() if code(what) == 0}
-        contents = np.frombuffer(
-            b"".join(content(what).tobytes() for what in known.values()), np.uint8
-        )
-        keys = content_keys(contents.reshape(len(known), CONTENT_BYTES))
-        return np.array(list(known), np.int64), keys
+        known = {line: what.content for line, what in self._late.items() if what.code == 0}
+        contents = np.array(list(known.values()), np.uint8).reshape(len(known), CONTENT_BYTES)
+        return np.array(list(known), np.int64), content_keys(contents)
 
     def rule(self, totals: Totals) -> None:
         """Say what becomes of each line of the batch, and of each that is alone."""
@@ -279,18 +275,18 @@ class _Build:
             np.uint8,
         )
 
-    def _inputs(self) -> dict[Place, Judged]:
+    def _inputs(self) -> dict[Place, str | Reason]:
         """Return what each verdict of the batch judges."""
-        inputs: dict[Place, Judged] = {}
+        inputs: dict[Place, str | Reason] = {}
         for number, (line, verdict) in enumerate(
             zip(self._batch.tolist(), self._said, strict=True)
         ):
             found = self._was.found[number]
             known = address(self._was.content[number]) if found == 0 else Reason(NAMES[found])
-            inputs[verdict.place] = self._late.get(line, known)
+            inputs[verdict.place] = self._late[line].input if line in self._late else known
         return inputs
 
-    def _ledger_of(self, inputs: Mapping[Place, Judged]) -> Ledger:
+    def _ledger_of(self, inputs: Inputs) -> Ledger:
         """Return what the ledger says of the batch's subjects and contents."""
         sides: dict[int, set[str]] = {bit: set() for bit in (*_SUBJECT_BITS, *_CONTENT_BITS)}
         for verdict, marked in zip(self._said, self._was.sides.tolist(), strict=True):
@@ -322,14 +318,15 @@ class _Build:
         check_counts(after.counts, self._policy, after.left_out)
         lines.sides[:] |= marks(lines.outcome)
         top = patched(self._layer, self._patches(old), *self._late_contents())
-        mine = np.nonzero(np.isin(lines.outcome, OPEN))[0] + self._first
+        mine = np.nonzero(is_open(lines.found, lines.content))[0] + self._first
         looked = np.unique(np.concatenate([open_, self._batch, mine]))
-        outcome = self._below.on_top(top).state(looked).outcome
+        state = self._below.on_top(top).state(looked)
+        still = is_open(state.found, state.content) & (state.outcome == state.found)
         since = effective(lines.outcome, lines.flags) & beyond(lines, parent)
         return Grown(
             layer=top,
             totals=after,
-            open=looked[np.isin(outcome, OPEN)],
+            open=looked[still],
             rest=self._rest,
             since=int(since.sum()),
         )
@@ -340,11 +337,13 @@ class _Build:
         now, was = self._outcome[:old], self._was.outcome[:old]
         for number in np.nonzero(now != was)[0].tolist():
             verdict = self._said[number]
-            what = self._late.get(int(self._batch[number]), address(self._was.content[number]))
-            for code_, sign in ((int(was[number]), -1), (int(now[number]), 1)):
-                row = row_of(verdict, what, code_)
+            late = self._late.get(int(self._batch[number]))
+            known = address(self._was.content[number])
+            what = known if late is None or late.digest is None else late.digest
+            for code, sign in ((int(was[number]), -1), (int(now[number]), 1)):
+                row = row_of(verdict, what, code)
                 if row is None:
-                    change.left_out[NAMES[code_]] += sign
+                    change.left_out[NAMES[code]] += sign
                     continue
                 change.count(row, sign)
                 change.effective += sign * (verdict.corrected and row.split is not Split.HOLDOUT)
@@ -358,9 +357,7 @@ class _Build:
         found, contents = self._was.found[:old].copy(), self._was.content[:old].copy()
         for line, what in self._late.items():
             number = int(np.searchsorted(lines, line))
-            found[number] = code(what)
-            if found[number] == 0:
-                contents[number] = content(what)
+            what.note(number, found, contents)
         sides = self._was.sides[:old] | marks(self._outcome[:old])
         changed = (
             (self._outcome[:old] != self._was.outcome[:old])

@@ -7,7 +7,7 @@ import numpy as np
 from msgspec import Struct
 
 from burnish.datasets.curation import locate
-from burnish.datasets.lines import CODE, Bytes
+from burnish.datasets.lines import CODE, Bytes, Mask
 from burnish.datasets.model import Reason
 from burnish.feedback.prediction import Prediction
 from burnish.feedback.verdict import Verdict
@@ -15,13 +15,39 @@ from burnish.kernel.digest import hexadecimal
 from burnish.kernel.objects import PAYLOADS, Objects, payload_key
 from burnish.kernel.policy import ModelPolicy
 
-# What another look may find: a prediction that was logged late, a payload that was stored late.
-OPEN: Final = (CODE[Reason.PREDICTION_UNKNOWN], CODE[Reason.PAYLOAD_MISSING])
-
+_UNKNOWN: Final = CODE[Reason.PREDICTION_UNKNOWN]
+_MISSING: Final = CODE[Reason.PAYLOAD_MISSING]
 LIST_FROM: Final = 10_000  # contents from which a listing costs less than as many questions
 
 Missing = Callable[[Collection[str]], Collection[str]]  # of contents, those that have no bytes
-Judged = str | Reason  # the digest of what a line judges, or why there is none
+
+
+class Judged(Struct, frozen=True):
+    """What a line judges, as far as it can be told."""
+
+    digest: str | None  # of the content, even if nobody has its bytes
+    reason: Reason | None  # why the line has no content
+
+    @property
+    def input(self) -> str | Reason:
+        """What curation is told."""
+        return self.reason or self.digest or Reason.PAYLOAD_MISSING
+
+    @property
+    def code(self) -> int:
+        """What a line holds as `found`."""
+        return 0 if self.reason is None else CODE[self.reason]
+
+    def note(self, line: int, found: Bytes, contents: Bytes) -> None:
+        """Write it to a line's columns; what its own payload named stays if nothing else is."""
+        found[line] = 0 if self.reason is None else CODE[self.reason]
+        if self.digest is not None:
+            contents[line] = self.content
+
+    @property
+    def content(self) -> Bytes:
+        """A digest that is known, as a line holds it."""
+        return np.frombuffer(bytes.fromhex(hexadecimal(self.digest or "")), np.uint8)
 
 
 class World(Struct, frozen=True):
@@ -39,18 +65,24 @@ class World(Struct, frozen=True):
         inputs = locate(verdicts, predictions, policy.feedback.window)
         found = {what for what in inputs.values() if not isinstance(what, Reason)}
         gone = self.missing(found)
-        judged = (inputs[verdict.place] for verdict in verdicts)
-        return [Reason.PAYLOAD_MISSING if what in gone else what for what in judged]
+        return [_judged(inputs[verdict.place], gone) for verdict in verdicts]
 
 
-def code(judged: Judged) -> int:
-    """Return 0 for a digest, else the reason's code: what a line holds as `found`."""
-    return CODE[judged] if isinstance(judged, Reason) else 0
+def _judged(what: str | Reason, gone: Collection[str]) -> Judged:
+    if isinstance(what, Reason):
+        return Judged(None, what)
+    return Judged(what, Reason.PAYLOAD_MISSING if what in gone else None)
 
 
-def content(judged: Judged) -> Bytes:
-    """Return a digest as a line holds it."""
-    return np.frombuffer(bytes.fromhex(hexadecimal(judged)), np.uint8)
+def is_open(found: Bytes, contents: Bytes) -> Mask:
+    """Tell for which lines another look may find what they judge.
+
+    A prediction may be logged late, and the bytes of a payload stored late. A prediction that kept
+    no input never will have one.
+    """
+    known = contents.any(axis=1)
+    late: Mask = (found == _UNKNOWN) | ((found == _MISSING) & known)
+    return late
 
 
 def absent(objects: Objects, contents: Collection[str]) -> set[str]:

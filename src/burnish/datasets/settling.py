@@ -14,7 +14,7 @@ from burnish.datasets.assembly import Assembled
 from burnish.datasets.growth import Grown
 from burnish.datasets.layers import layer
 from burnish.datasets.lines import CODE
-from burnish.datasets.looking import OPEN, Judged, World, code, content
+from burnish.datasets.looking import World, is_open
 from burnish.datasets.model import Reason
 from burnish.datasets.reading import Read
 from burnish.datasets.sides import carried
@@ -22,7 +22,7 @@ from burnish.feedback.verdict import Offsets, Place, Verdict
 from burnish.kernel.policy import ModelPolicy
 
 # Makes a version of verdicts, whose inputs are known, as `assembly.assembled` does.
-Assemble = Callable[[list[Verdict], dict[Place, Judged]], Assembled]
+Assemble = Callable[[list[Verdict], dict[Place, str | Reason]], Assembled]
 
 
 def settled(
@@ -41,17 +41,15 @@ def settled(
     spoken = np.nonzero(lines.outcome != CODE[Reason.UNREADABLE])[0]
     verdicts = lines.verdicts(policy.name, spoken)
     judged = world.judged(verdicts, policy)
-    inputs = {one.place: what for one, what in zip(verdicts, judged, strict=True)}
+    inputs = {one.place: what.input for one, what in zip(verdicts, judged, strict=True)}
     built = assemble(verdicts, inputs)
     codes = {
         (fate.shard, fate.offset): CODE[fate.split or fate.reason or ""] for fate in built.fates
     }
     outcome, found, contents = lines.outcome.copy(), lines.found.copy(), lines.content.copy()
     outcome[spoken] = [codes[verdict.place] for verdict in verdicts]
-    found[spoken] = [code(what) for what in judged]
     for line, what in zip(spoken.tolist(), judged, strict=True):
-        if not isinstance(what, Reason):
-            contents[line] = content(what)
+        what.note(line, found, contents)
     lines = replace(lines, outcome=outcome, found=found, content=contents)
     sides, rest = carried(lines, built.ledger)
     change = Change(read.sum)
@@ -65,7 +63,7 @@ def settled(
             identities=read.identities,
         ),
         totals=change.applied(Totals.none(policy.labels), len(lines)),
-        open=np.nonzero(np.isin(outcome, OPEN))[0],
+        open=np.nonzero(is_open(found, contents) & (outcome == found))[0],
         rest=rest,
         since=int(since.sum()),
     )
