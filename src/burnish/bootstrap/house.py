@@ -17,6 +17,7 @@ from burnish.adapters.directory import PublishedDirectory
 from burnish.adapters.durable import DbosMessenger
 from burnish.adapters.files import write_durably
 from burnish.adapters.lock import locked
+from burnish.adapters.mapped_objects import MappedObjects
 from burnish.adapters.objects import LocalObjects, SignedObjects
 from burnish.adapters.objects_s3 import Credentials, S3Objects, StoreUnavailable
 from burnish.adapters.secrets import Secrets, ensure_secrets
@@ -29,6 +30,7 @@ from burnish.adapters.tokens import KEY_ID, JwtTokens
 from burnish.feedback.model import Key, ModelFacts, Published
 from burnish.kernel.audit import SYSTEM, Actor
 from burnish.kernel.errors import InvalidInput
+from burnish.kernel.objects import Objects
 from burnish.kernel.policy import parse_policy
 from burnish.models.service import apply_policy
 from burnish.settings import Settings
@@ -121,6 +123,12 @@ class House:
         """Let go of the database."""
         self.messenger.close()
         self.engine.dispose()
+
+    def mapped(self) -> Objects:
+        """Return the object store as one whose large objects can be looked into."""
+        if isinstance(self.objects, LocalObjects):
+            return self.objects
+        return MappedObjects(self.objects, self.settings.data / "cache" / "layers")
 
     @property
     def readable(self) -> Store:

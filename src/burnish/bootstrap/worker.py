@@ -123,7 +123,7 @@ class Worker:
                     engine=settings.datasets.engine,
                     processes=settings.datasets.processes or len(os.sched_getaffinity(0)),
                 ),
-                objects=house.objects,
+                objects=house.mapped(),
                 units=house.unit,
                 clock=utc_now,
                 tools={"burnish": __version__},
