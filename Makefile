@@ -59,7 +59,7 @@ lock:  ## Pin every requirement anew, with hashes (needs uv)
 	@mkdir -p requirements
 	$(LOCK) --upgrade --group build -o requirements/build.txt
 	$(LOCK) --upgrade pyproject.toml -o requirements/core.txt
-	@for extra in bench demo rabbitmq ray test; do \
+	@for extra in bench croissant demo rabbitmq ray test; do \
 		echo "Locking the extra $$extra"; \
 		$(LOCK) --upgrade --extra $$extra pyproject.toml --constraint requirements/core.txt \
 			-o requirements/$$extra.txt \

@@ -66,7 +66,12 @@ FROM contents
 
 
 POLICY = policy_of(
-    {"name": "laundry", "kind": "image-classification", "labels": ["good", "defect"]}
+    {
+        "name": "laundry",
+        "kind": "image-classification",
+        "labels": ["good", "defect"],
+        "dataset": {"actor_share": 1.0},  # else every build applies its rules to all records
+    }
 )
 
 

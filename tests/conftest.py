@@ -16,6 +16,7 @@ pytest_plugins = [
     "support.rabbitmq",
     "support.databases",
     "support.world",
+    "support.shop",
 ]
 
 # How fast an example runs says something of the machine, nothing of the code.

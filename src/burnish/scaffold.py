@@ -22,6 +22,10 @@ POLICY_HELP: Final[dict[str, str]] = {
     "dataset.validation": "Share of the examples that choose between trained models.",
     "dataset.holdout": "Examples that no training sees, on which releases are judged.",
     "dataset.holdout_source": "If set, exactly the records of this source are the holdout.",
+    "dataset.look_budget": "Evaluations on one holdout before another is drawn; 0: any number.",
+    "dataset.actor_share": "Largest share of the corrections that count from one person; 1: all.",
+    "dataset.reviewers": "People whose later verdict settles a contradiction.",
+    "dataset.near_duplicate": "What counts once: same bytes (off), pixels (content), photo.",
     "payload": "Which inputs a correction may name.",
     "payload.allow": "URI prefixes beside our own store; others are quarantined.",
     "capture": "Which served inputs are kept, so that corrections need not carry them.",
@@ -50,6 +54,7 @@ POLICY_HELP: Final[dict[str, str]] = {
     "monitor.rollback": "Below it, the previous release comes back by itself.",
     "monitor.min_outcomes": "Judged predictions needed before either happens.",
     "monitor.confirm_share": "Random share of predictions offered for confirmation.",
+    "sources": "SQL databases whose rows are feedback too, a table each: see docs/sources.md.",
 }
 _LONG = 100_000  # longer numbers are read in groups of three
 _DEFAULT_LABELS = ("good", "defect")
@@ -107,6 +112,8 @@ def policy_text(name: str, kind: Kind, labels: tuple[str, ...] = _DEFAULT_LABELS
                 f"# {item.name} = {toml(item.default)}\n"
                 for item in msgspec.structs.fields(section.type)
             ]
+        elif section.name in POLICY_HELP:
+            parts.append(f"\n# {POLICY_HELP[section.name]}\n")
     text = "".join(parts)
     parse_policy(text)
     return text

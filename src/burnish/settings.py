@@ -167,6 +167,48 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
     poll_seconds: Annotated[
         Seconds, Meta(description="How often it looks for new feedback and for runs to start.")
     ] = 0.5
+    sources_file: Annotated[
+        str,
+        Meta(
+            description="Where the databases of SQL sources are: TOML, a line for each, its "
+            "name and its URL; BURNISH_SOURCE_<NAME> in the environment comes first."
+        ),
+    ] = "{data}/sources.toml"
+    sources_seconds: Annotated[
+        Seconds, Meta(description="How often it looks for new rows in SQL sources.")
+    ] = 60.0
+
+
+class PayloadsSettings(Struct, frozen=True, kw_only=True):
+    """Inputs that lie elsewhere, as the worker fetches them."""
+
+    max_bytes: Annotated[Bytes, Meta(description="Largest input.")] = 32 * 1024**2
+    timeout_seconds: Annotated[
+        Seconds, Meta(description="One attempt to fetch an input may take so long.")
+    ] = 30.0
+    parallel: Annotated[Count, Meta(description="Inputs fetched at once.")] = 8
+    private_hosts: Annotated[
+        str,
+        Meta(
+            description="Hosts, or HOST:PORT, with commas between, that may have a private "
+            "address; others must be on the internet."
+        ),
+    ] = ""
+    s3_endpoint: Annotated[
+        Annotated[str, Meta(pattern=r"^$|^https?://")],
+        Meta(description="URL of the S3 server that s3:// inputs lie on, if it is not AWS."),
+    ] = ""
+    s3_region: Annotated[str, Meta(description="Region of their buckets.")] = "us-east-1"
+    s3_credentials_file: Annotated[
+        str,
+        Meta(
+            description="File with the access key to them, in the form of AWS's; if empty, the "
+            "AWS_* variables or the machine's role count."
+        ),
+    ] = ""
+    s3_allow_http: Annotated[
+        bool, Meta(description="Whether that endpoint may be plain http: for tests.")
+    ] = False
 
 
 class DatasetsSettings(Struct, frozen=True, kw_only=True):
@@ -247,6 +289,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     control: ControlSettings = field(default_factory=ControlSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     datasets: DatasetsSettings = field(default_factory=DatasetsSettings)
+    payloads: PayloadsSettings = field(default_factory=PayloadsSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     process: ProcessSettings = field(default_factory=ProcessSettings)

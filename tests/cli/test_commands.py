@@ -113,14 +113,19 @@ def test_datasets_are_listed_and_shown(terminal: Any, platform: Any) -> None:
         "corrections": 31,
         "created_at": "2026-05-01T10:00:00Z",
         "left_out": {"duplicate": 2},
+        "epoch": 2,
     }
+    worn = {"epoch": 2, "examples": 29, "source": "", "looks": 50, "allowed": 50, "spent": True}
     platform.on("GET", "/v1/datasets", {"items": [dataset]})
-    platform.on("GET", "/v1/datasets/laundry@3", dataset)
+    advice = {"duplicate": "Nothing to do."}
+    seen = dataset | {"holdout": worn, "models": ["1.2.0"], "advice": advice}
+    platform.on("GET", "/v1/datasets/laundry@3", seen)
     assert "train 120, holdout 29" in terminal.run("dataset", "list", "--model", "laundry").stdout
     assert platform.asked[-1].query == {"model": "laundry"}
     shown = terminal.run("dataset", "show", "laundry@3").stdout
     assert "good 80, defect 40" in shown
-    assert "duplicate 2" in shown
+    assert "Nothing to do." in shown
+    assert "50 of 50 at 29 examples; spent: the next version begins a new epoch" in shown
 
 
 def test_jobs_are_listed_shown_cancelled_and_their_log_is_printed(

@@ -63,6 +63,18 @@ def test_of_many_writers_with_other_bytes_exactly_one_wins(objects: Objects) -> 
     assert list(objects.list("contested/")) == ["contested/key"]
 
 
+def test_what_is_deleted_is_gone_and_may_be_put_again(objects: Objects) -> None:
+    objects.put("raw/a", b"one")
+    objects.put("raw/b", b"two")
+    for _ in range(2):
+        objects.delete("raw/a")
+    objects.delete("raw/never")
+    assert not objects.exists("raw/a")
+    assert list(objects.list("raw/")) == ["raw/b"]
+    objects.put("raw/a", b"other")
+    assert objects.get("raw/a") == b"other"
+
+
 @pytest.mark.parametrize("key", ["missing", "raw", "raw/a/below"])
 def test_an_object_that_is_not_there_is_not_found(objects: Objects, key: str) -> None:
     objects.put("raw/a", b"")

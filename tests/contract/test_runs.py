@@ -189,16 +189,22 @@ def test_a_step_that_notes_a_result_never_loses_to_a_person_who_moves_the_run(
 
 
 def test_a_run_fails_or_is_cancelled_but_ends_once(unit: Units, model: str) -> None:
-    training = run(state=RunState.TRAINING)
+    begun = start(unit, model)
+    assert begun is not None
     with saved(unit()) as stores:
-        stores.runs.add(training)
+        training = stores.runs.save(replace(begun, state=RunState.TRAINING))
     failure = RunFailure(code="training.failed", detail="no attempt left")
 
     def end(number: int) -> Run:
         if number % 2:
             return service.fail(unit(), training.id, "train", failure, now=NOON)
         return service.cancel(
-            unit(), training.id, expected=1, actor=SYSTEM, reason="enough", now=NOON
+            unit(),
+            training.id,
+            expected=training.revision,
+            actor=SYSTEM,
+            reason="enough",
+            now=NOON,
         )
 
     _, errors = at_once(end)

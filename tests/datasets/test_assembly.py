@@ -1,7 +1,7 @@
 """What must hold for any history: order never matters, nothing changes side."""
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from random import Random
 
 import pytest
@@ -24,55 +24,13 @@ from burnish.feedback.verdict import Verdict
 from burnish.kernel.digest import digest
 from burnish.kernel.policy import DatasetPolicy, ModelPolicy
 from support.samples import policy as laundry
+from support.verdicts import NOON, arrive, records
 
-NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 SEEDS = st.integers(min_value=0, max_value=2**32)
 
 
 def policy(**dataset: object) -> ModelPolicy:
     return laundry(dataset={"holdout": 30, "validation": 0.2} | dataset)
-
-
-def arrive(verdicts: list[Verdict], random: Random, *, shards: int) -> list[Verdict]:
-    """Lay records out as if they had come in some order, some of them twice, on some shards."""
-    lines = verdicts + random.sample(verdicts, len(verdicts) // 5)
-    random.shuffle(lines)
-    ends: Counter[str] = Counter()
-    placed = []
-    for moment, line in enumerate(lines):
-        shard = f"shard-{random.randrange(shards)}"
-        at = NOON + timedelta(days=1, seconds=moment)
-        placed.append(structs.replace(line, shard=shard, offset=ends[shard], received_at=at))
-        ends[shard] += 1
-    return placed
-
-
-def records(random: Random, count: int, *, subjects: int, first: int = 0) -> list[Verdict]:
-    """Draw records with everything that happens: second thoughts, quarrels, equal photos."""
-    drawn = []
-    for number in range(first, first + count):
-        subject = random.randrange(subjects)
-        content = subject // 2 if random.random() < 0.1 else subject
-        truth = "good" if content % 2 else "defect"
-        wrong = random.random() < 0.05
-        drawn.append(
-            Verdict(
-                source=random.choice(["app", "app", "app", "gold"]),
-                id=f"id-{number}",
-                shard="a",
-                offset=number,
-                model="laundry",
-                subject_id=f"subject-{subject}",
-                final={"good": "defect", "defect": "good"}[truth] if wrong else truth,
-                corrected=random.random() < 0.5,
-                occurred_at=NOON + timedelta(seconds=random.randrange(10_000)),
-                received_at=NOON + timedelta(seconds=number),
-                selection=random.choice([None, Selection.RANDOM, Selection.UNCERTAINTY]),
-                payload=f"burnish:{digest(b'%d' % content)}",
-                actor=random.choice(["kim", "kim", "lee", None]),
-            )
-        )
-    return drawn
 
 
 @given(seed=SEEDS, source=st.sampled_from(["", "gold"]))

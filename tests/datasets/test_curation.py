@@ -219,3 +219,40 @@ def test_a_holdout_source_that_disagrees_with_itself_holds_nothing_out() -> None
         verdict("z", "defect", 1, payload=photo, source="gold"),
     ]
     assert labels(curated(*said, exam=Exam.of(said, "gold"))) == {}
+
+
+def test_a_reviewers_later_word_settles_a_contradiction() -> None:
+    quarrel = verdict("a", "good", 0), verdict("a", "defect", 1, actor="lee")
+    word = verdict("a", "defect", 2, actor="ann")
+    result = curated(*quarrel, word, reviewers={"ann"})
+    assert labels(result) == {"a": "defect"}
+    assert reasons(result) == {0: Reason.SUPERSEDED, 1: Reason.SUPERSEDED}
+    assert labels(curated(*quarrel, word)) == {}
+
+
+def test_who_disagrees_after_the_reviewer_opens_it_again() -> None:
+    word = verdict("a", "defect", 0, actor="ann")
+    result = curated(word, verdict("a", "good", 1), reviewers={"ann"})
+    assert set(reasons(result).values()) == {Reason.CONTRADICTION}
+
+
+def test_reviewers_who_disagree_settle_nothing() -> None:
+    result = curated(
+        verdict("a", "good", 0),
+        verdict("a", "good", 1, actor="ann"),
+        verdict("a", "defect", 2, actor="bob"),
+        reviewers={"ann", "bob"},
+    )
+    assert labels(result) == {}
+
+
+def test_a_reviewers_later_word_settles_what_two_subjects_show() -> None:
+    photo = f"burnish:{digest(b'photo')}"
+    said = (
+        verdict("a", "good", 0, payload=photo),
+        verdict("b", "defect", 1, payload=photo),
+        verdict("c", "defect", 2, payload=photo, actor="ann"),
+    )
+    result = curated(*said, reviewers={"ann"})
+    assert labels(result) == {"c": "defect"}
+    assert reasons(result) == {0: Reason.CONTRADICTION, 1: Reason.NEAR_DUPLICATE}

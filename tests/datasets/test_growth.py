@@ -36,7 +36,10 @@ MISSING = digest(b"never stored")
 
 
 def policy(**dataset: object) -> ModelPolicy:
-    return laundry(dataset={"holdout": 30, "validation": 0.2} | dataset)
+    return laundry(
+        dataset={"holdout": 30, "validation": 0.2, "actor_share": 1.0, "reviewers": ["lee"]}
+        | dataset
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -148,6 +149,8 @@ def supervisor() -> Iterator[tuple[subprocess.Popen[str], dict[str, int]]]:
         assert process.stdout is not None
         worker, serve = map(int, process.stdout.readline().split())
         pids = {"worker": worker, "serve": serve}
+        while not all(Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids.values()):
+            time.sleep(0.01)  # a process has no words yet in the midst of its start
         yield process, pids
         for role in pids:
             kill_role(process.pid, role)

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from burnish.adapters.objects import LocalObjects
 from burnish.adapters.system import new_id
 from burnish.evaluation.model import Evaluation, Performance, Verdict
-from burnish.evaluation.ports import Labelled
+from burnish.evaluation.ports import HeldOut, Labelled
 from burnish.evaluation.service import Artifact, EmptyHoldout, Judge
 from burnish.kernel.digest import digest
-from burnish.kernel.ids import RunId
+from burnish.kernel.ids import DatasetId, RunId
 from burnish.kernel.inference import LoadedModel
 from burnish.kernel.objects import payload_key
 from support.ledger import NOON, Ledger
@@ -117,7 +117,7 @@ class Court:
             self.ledger.unit(),
             run=RunId(run or new_id()),
             policy=self.policy,
-            holdout=self.holdout,
+            holdout=HeldOut(dataset=DatasetId("laundry@1"), epoch=1, examples=self.holdout),
             validation=(1, 1),
             candidate=self.artifact(candidate),
             champion=None if champion is None else self.artifact(champion),
@@ -190,3 +190,15 @@ def test_a_better_model_that_is_too_slow_fails_and_the_report_says_how_slow(
     assert court.laboratory.photos == [(16, 224, 224, 3)]
     assert court.laboratory.closed == 1
     assert court.laboratory.crowds == [False]  # no throughput is asked for
+
+
+def test_each_run_looks_at_the_holdout_once_also_if_it_is_evaluated_again(court: Court) -> None:
+    run = new_id()
+    for _ in range(2):
+        court.evaluate(candidate=30, champion=10, run=run)
+    court.evaluate(candidate=30, champion=10)
+    with court.ledger.view() as view:
+        assert view.looks.count("laundry", 1) == 2
+        assert view.looks.count("laundry", 2) == 0
+        looks = [row for row in view.audit_log.newest(limit=20) if row.action == "holdout.looked"]
+    assert [row.after and row.after["looks"] for row in looks] == [2, 1]

@@ -26,8 +26,9 @@ CHECKS: Final = [
 ]
 NARROWED: Final = {  # so that some records are good: a schema cannot know which models there are
     "model": {"enum": ["laundry"]},
-    "predicted": {"enum": ["good", "defect", None]},
-    "final": {"enum": ["good", "defect"]},
+    "predicted": {"enum": ["good", None]},
+    "final": {"enum": ["defect"]},
+    "corrected": {"enum": [True]},
     "payload": {"enum": ["burnish:sha256:" + "ab" * 32]},
 }
 BUDGETS: Final = [

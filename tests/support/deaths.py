@@ -31,8 +31,8 @@ TRAINING: Final = _along("commit:run.train", "commit:job.queue", "commit.after:r
                          "commit:job.start", "object:jobs", "attempt.before_start",
                          "attempt.after_start", "commit:model_versions", "commit.after:runs",
                          "step.done:train")  # fmt: skip
-JUDGING: Final = _along("commit:run.evaluate", "object:answers", "object:evaluations",
-                        "commit:evaluation.judged", "commit:run.ready",
+JUDGING: Final = _along("commit:run.evaluate", "commit:holdout.looked", "object:answers",
+                        "object:evaluations", "commit:evaluation.judged", "commit:run.ready",
                         "step.done:evaluate")  # fmt: skip
 RELEASING: Final = _along("commit:run.release", "commit:ReleaseReady", "commit.after:runs",
                           "commit:release.promoted", "commit:run.succeed",
@@ -46,6 +46,9 @@ REFUSED: Final = _along("commit:run.reject")
 FAILED: Final = _along("commit:run.fail", "commit:release.failed")
 STOPPED: Final = _along("commit:job.cancel")
 ROLLED_BACK: Final = _along("commit:release.accuracy_low", "commit:release.rolled_back")
+
+GATHERED: Final = _along("object:raw", "commit:sql_sources", "object:payloads",
+                         "commit:payload_sources", "commit:payload_contents")  # fmt: skip
 
 # --- the other roles
 
@@ -85,6 +88,7 @@ TRIED: Final = frozenset(
         *OVERRIDDEN,
         *CANCELLED,
         *STOPPED,
+        *GATHERED,
     }
     | {*TAKEN_BACK, *STARTED, *LOADED, *ANSWERED, *SHIPPED, *IDENTIFIED, *QUARANTINED}
 )

@@ -97,7 +97,7 @@ def body(record: FeedbackRecord) -> str:
     return msgspec.json.encode(fields).decode()
 
 
-def record(subject: str, final: str, **changes: Any) -> FeedbackRecord:
+def record(subject: str, final: str = "good", **changes: Any) -> FeedbackRecord:
     fields = {
         "source": "app",
         "id": f"about-{subject}",

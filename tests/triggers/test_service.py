@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from sqlalchemy import func, select
 
 from burnish.adapters.sql.schema import audit, decisions, runs
@@ -209,8 +210,12 @@ def draw(random: Random, world: World, about: About, numbers: range) -> list[Fee
 def test_triggers_count_what_the_dataset_build_counts(
     new_world: Callable[[], World], about: About, seed: int, before: int
 ) -> None:
-    """Each subject shows its own photo here, so the projection knows all that a build knows."""
-    random, world, rules = Random(seed), new_world(), policy()
+    """Each subject shows its own photo here, so the projection knows all that a build knows.
+
+    But a share of all corrections is another than a share of the new ones: nobody is capped.
+    """
+    random, world = Random(seed), new_world()
+    rules = replace(policy(), dataset=replace(policy().dataset, actor_share=1))
     world.apply(rules)
 
     def say(first: int, size: int) -> None:
@@ -227,3 +232,27 @@ def test_triggers_count_what_the_dataset_build_counts(
     dataset = world.service.build(rules, entry.offsets)
     assert entry.corrections == world.service.effective_since(dataset, since)
     assert entry.corrections > 0
+
+
+def test_one_actor_who_sends_nine_of_ten_corrections_starts_nothing(
+    world: World, about: About
+) -> None:
+    world.apply(rules := policy(min_corrections=20, urgent_corrections=60))
+    people_correct(world, about, 0, 90, actor="mallory")
+    for number in range(90, 100):
+        people_correct(world, about, number, 1, actor=f"person-{number}")
+    world.project()
+    entry = world.consider(rules, after=DAY * 8)
+    assert not entry.fire
+    assert entry.corrections == 14  # ten of others, and four of 90: three tenths of all
+
+
+def test_500_copies_of_one_photo_start_nothing(world: World, about: About) -> None:
+    world.apply(rules := policy(min_corrections=20))
+    photo = world.photo("one")
+    people = [f"person-{number % 50}" for number in range(500)]
+    world.say(*(about(f"s{n}", "good", actor=who, payload=photo) for n, who in enumerate(people)))
+    world.project()
+    entry = world.consider(rules, after=DAY * 8)
+    assert not entry.fire
+    assert entry.corrections == 1

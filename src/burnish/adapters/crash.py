@@ -21,6 +21,9 @@ from typing import Final
 COMMITS: Final[Mapping[str, str]] = {
     "model.policy_applied": "a policy is imported, or applied by an operator",
     "feedback": "a batch of verdicts is projected, with the offset after it",
+    "sql_sources": "a page of an SQL source is listed, with the watermark behind it",
+    "payload_sources": "what a batch of URIs gave is noted; the bytes are stored",
+    "payload_contents": "what a batch of inputs shows is noted",
     "run.started": "a trigger, or an operator, starts a run; the engine is told",
     "run.collect": "the run enters its first step",
     "run.prepare": "the run begins to build its dataset",
@@ -34,6 +37,7 @@ COMMITS: Final[Mapping[str, str]] = {
     "job.retry": "a lost attempt is given up; the job is queued again",
     "model_versions": "what was trained is registered as a version",
     "run.evaluate": "the run begins to judge",
+    "holdout.looked": "a look at the holdout is counted; nothing has been judged",
     "evaluation.judged": "the report's row is written; the report is stored",
     "run.ready": "the gates said yes; the second half is handed to the engine",
     "run.reject": "the gates said no",
@@ -52,7 +56,8 @@ COMMITS: Final[Mapping[str, str]] = {
     "predictions": "a batch of answers is logged; their inputs are stored",
 }
 OBJECTS: Final[Mapping[str, str]] = {
-    "payloads": "an input: uploaded to control, or captured by serve",
+    "raw": "a range of the raw log that is not listed yet",
+    "payloads": "an input: uploaded to control, captured by serve, or fetched",
     "datasets": "a file of a dataset version that has no row yet",
     "jobs": "what an attempt is to read",
     "artifacts": "what an attempt has trained, put to its presigned URL",

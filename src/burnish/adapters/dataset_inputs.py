@@ -8,7 +8,7 @@ import msgspec
 
 from burnish.datasets.model import Split
 from burnish.datasets.service import DatasetService
-from burnish.evaluation.ports import Labelled
+from burnish.evaluation.ports import HeldOut, Labelled
 from burnish.kernel.ids import DatasetId
 from burnish.kernel.objects import Objects, payload_key
 from burnish.kernel.policy import ModelPolicy
@@ -39,14 +39,15 @@ class DatasetInputs:
         del model  # the policy names it
         return self._service.build(self._policy_of(policy_digest), dict(offsets)).id
 
-    def holdout(self, dataset: str) -> list[Labelled]:
+    def holdout(self, dataset: str) -> HeldOut:
         """Return the examples that no model of this epoch trains on."""
         version = self._service.get(DatasetId(dataset))
-        return [
+        examples = [
             Labelled(subject=row.subject, label=row.label, payload_sha256=row.payload_sha256)
             for row in self._service.rows(version)
             if row.split is Split.HOLDOUT
         ]
+        return HeldOut(dataset=version.id, epoch=version.epoch, examples=examples)
 
     def publish_inputs(self, dataset: str, job: Job) -> str:
         """Return a URL under which this attempt finds its examples; the holdout never travels."""

@@ -32,7 +32,7 @@ class MappedObjects:
 
     def map(self, key: str) -> memoryview:
         """Return the bytes, read as they are looked at. Raises ObjectNotFound."""
-        path = self._folder / sha256(key.encode()).hexdigest()
+        path = self._path(key)
         if path.exists():
             os.utime(path)
         else:
@@ -53,6 +53,11 @@ class MappedObjects:
         """Tell whether the key is taken."""
         return self._objects.exists(key)
 
+    def delete(self, key: str) -> None:
+        """Take the bytes away for good, here too."""
+        self._objects.delete(key)
+        self._path(key).unlink(missing_ok=True)
+
     def list(self, prefix: str) -> Iterator[str]:
         """Yield the keys below a folder such as `raw/`, sorted."""
         return self._objects.list(prefix)
@@ -60,6 +65,9 @@ class MappedObjects:
     def presign(self, key: str, method: Literal["GET", "PUT"], lifetime: timedelta) -> str:
         """Return a URL that lets its bearer do this one thing for so long, without a key."""
         return self._objects.presign(key, method, lifetime)
+
+    def _path(self, key: str) -> Path:
+        return self._folder / sha256(key.encode()).hexdigest()
 
     def _trim(self, newest: Path) -> None:
         """Delete what was used longest ago. What is mapped stays readable until it is let go."""

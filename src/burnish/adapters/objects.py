@@ -6,6 +6,7 @@ import mmap
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -115,6 +116,13 @@ class LocalObjects:
     def exists(self, key: str) -> bool:
         """Tell whether the key is taken."""
         return self._path(key).is_file()
+
+    def delete(self, key: str) -> None:
+        """Take the bytes away for good, if they are there."""
+        path = self._path(key)
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
+            sync_folder(path.parent)
 
     def list(self, prefix: str) -> Iterator[str]:
         """Yield the keys below a folder such as `raw/`, sorted."""

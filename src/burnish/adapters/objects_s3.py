@@ -163,6 +163,19 @@ class S3Objects:
             raise self._failed("head", key, error) from error
         return True
 
+    def delete(self, key: str) -> None:
+        """Take the bytes away for good, if they are there. Raises StoreUnavailable.
+
+        A bucket that keeps old versions keeps them until its own rules let go of them.
+        """
+        checked_key(key)
+        try:
+            obstore.delete(self._store, key)
+        except FileNotFoundError:
+            return
+        except _Failure as error:
+            raise self._failed("delete", key, error) from error
+
     def list(self, prefix: str) -> Iterator[str]:
         """Yield the keys below a folder such as `raw/`, sorted. Raises StoreUnavailable."""
         folder = prefix.rstrip("/")

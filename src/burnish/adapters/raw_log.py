@@ -1,22 +1,27 @@
 """The raw log on object storage: sealed ranges of records as zstd-compressed NDJSON."""
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from itertools import islice
 from typing import Final
 
 import msgspec
 import zstandard
+from msgspec import structs
 from sqlalchemy import Engine
 
-from burnish.adapters.sql.raw_log import SqlManifest
+from burnish.adapters.sql.raw_log import SqlManifest, stem
+from burnish.feedback.erasure import ERASED_TYPE, Identity, redacted
 from burnish.feedback.model import RawObject, RawRecord
-from burnish.kernel.digest import digest
+from burnish.kernel.digest import digest, hexadecimal
 from burnish.kernel.errors import Conflict
-from burnish.kernel.objects import Objects
+from burnish.kernel.objects import ObjectNotFound, Objects
 
+_SUFFIX: Final = ".ndjson.zst"
+_NAME: Final = 16  # hex digits of the digest in the key of a rewritten object
 _LEVEL: Final = 3  # zstd's default: higher levels cost the front's cores more than they save
+_CONTENT_DIGITS: Final = 32  # of a digest: enough to be the only one of its name
 _LINE = msgspec.json.Decoder(RawRecord)
 _ENCODER = msgspec.json.Encoder()
 
@@ -27,14 +32,20 @@ class RawLogDamaged(Conflict):
     code = "raw_log.damaged"
 
 
-def object_key(shard: str, first: int, last: int, received_at: datetime) -> str:
+def object_key(
+    shard: str, first: int, last: int, received_at: datetime, *, content: str = ""
+) -> str:
     """Return the key of a sealed range, by the receive time of its first record.
+
+    `content` is its digest where a second attempt may hold other records: an ingest shard's sealed
+    file never does, a source's page may.
 
     >>> object_key("0", 0, 9, datetime(2026, 5, 1, 10))[:27]
     'raw/dt=2026-05-01/hh=10/0/0'
     """
     folder = f"raw/dt={received_at:%Y-%m-%d}/hh={received_at:%H}/{shard}"
-    return f"{folder}/{first:020}-{last:020}.ndjson.zst"
+    told_apart = f"-{hexadecimal(content)[:_CONTENT_DIGITS]}" if content else ""
+    return f"{folder}/{first:020}-{last:020}{told_apart}{_SUFFIX}"
 
 
 def encode(records: Iterable[RawRecord]) -> bytes:
@@ -79,10 +90,56 @@ class RawLogReader:
                     break
                 yield record
 
+    def redact(self, identities: Collection[Identity], erasure: str) -> int:
+        """Rewrite every object that holds one of these records; return the number of lines.
+
+        Offsets, order and all other lines stay. The new object is listed before the old one goes;
+        safe to repeat, and what a crash left over goes with the repetition.
+        """
+        lines = 0
+        for entry in self._manifest.all():
+            records = list(decode(self._checked(entry)))
+            gone = [
+                number
+                for number, raw in enumerate(records)
+                if (raw.source, raw.id) in identities and raw.content_type != ERASED_TYPE
+            ]
+            if gone:
+                for number in gone:
+                    records[number] = redacted(records[number], erasure)
+                self._rewrite(entry, encode(records))
+                lines += len(gone)
+            elif entry.key != stem(entry.key) + _SUFFIX:
+                self._sweep(entry)
+        return lines
+
+    def _rewrite(self, entry: RawObject, data: bytes) -> None:
+        address = digest(data)
+        key = f"{stem(entry.key)}.{hexadecimal(address)[:_NAME]}{_SUFFIX}"
+        new = structs.replace(entry, key=key, sha256=address, bytes=len(data))
+        self._objects.put(key, data)
+        self._manifest.replace(entry, new)
+        self._sweep(new)
+
+    def _sweep(self, entry: RawObject) -> None:
+        """Delete the other objects of the same offsets."""
+        folder = entry.key.rpartition("/")[0] + "/"
+        for key in list(self._objects.list(folder)):
+            if stem(key) == stem(entry.key) and key != entry.key:
+                self._objects.delete(key)
+
     def _checked(self, entry: RawObject) -> bytes:
         key, data = self._last
         if key != entry.sha256:
-            data = self._objects.get(entry.key)
+            try:
+                data = self._objects.get(entry.key)
+            except ObjectNotFound:  # an erasure may have rewritten it since we read the manifest
+                (now,) = self._manifest.covering(
+                    entry.shard, entry.first_offset, entry.first_offset + 1
+                )
+                if now == entry:
+                    raise
+                return self._checked(now)
             if digest(data) != entry.sha256:
                 raise RawLogDamaged(
                     f"{entry.key!r} is not what the manifest lists: restore it from a backup.",

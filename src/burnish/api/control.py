@@ -1,21 +1,27 @@
 """What the handlers of the control plane are given: one value, wired in `bootstrap`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
-from burnish.datasets.model import Dataset
+from burnish.datasets.contents import PayloadStore
+from burnish.datasets.desk import DisputedStore
+from burnish.datasets.manifest import Manifest
+from burnish.datasets.model import Dataset, Fate, Row
 from burnish.feedback import journey, replay
+from burnish.feedback.erasure import ErasableStore, TombstoneStore
 from burnish.feedback.model import ModelFacts
 from burnish.feedback.ports import FeedbackStore, QuarantineStore, QuarantineUnit, RawLog
+from burnish.feedback.prediction import PredictionStore
 from burnish.kernel.audit import Actor, AuditEntry
 from burnish.kernel.auth import Tokens
 from burnish.kernel.clock import Clock
 from burnish.kernel.events import Event
 from burnish.kernel.ids import DatasetId, Ids, RunId
 from burnish.kernel.objects import Objects
+from burnish.kernel.policy import ModelPolicy
 from burnish.monitoring.ports import MonitorUnit
 from burnish.pipeline.ports import PipelineUnit
 from burnish.training.model import Job
@@ -23,7 +29,7 @@ from burnish.triggers.model import DecisionEntry
 
 
 class DatasetReader(Protocol):
-    """Dataset versions, read."""
+    """The rows of dataset versions."""
 
     def get(self, dataset: DatasetId) -> Dataset:
         """Return one version. Raises NotFound."""
@@ -32,6 +38,34 @@ class DatasetReader(Protocol):
     def list(self, model: str | None = None) -> list[Dataset]:
         """Return the versions of one model or of all, newest first."""
         ...
+
+
+class Versions(Protocol):
+    """Dataset versions with their files."""
+
+    def get(self, dataset: DatasetId) -> Dataset:
+        """Return one version. Raises NotFound."""
+        ...
+
+    def rows(self, dataset: Dataset) -> Iterator[Row]:
+        """Yield the examples, sorted by subject. Raises DatasetCorrupt before the first."""
+        ...
+
+    def manifest(self, dataset: Dataset) -> Manifest:
+        """Return what the version was built from and by. Raises DatasetCorrupt."""
+        ...
+
+    def fates(self, dataset: Dataset) -> Iterator[Fate]:
+        """Yield what became of each line of the raw log that the build read, by place."""
+        ...
+
+    def rebuilt(self, policy: ModelPolicy, dataset: Dataset) -> str:
+        """Return the digest that the raw log gives today for a version's policy and offsets."""
+        ...
+
+
+class Verdicts(FeedbackStore, DisputedStore, ErasableStore, Protocol):
+    """The projection, with all that is asked of it here."""
 
 
 class AuditReader(Protocol):
@@ -73,13 +107,38 @@ class Front(replay.Front, journey.Finder, Protocol):
 class Changes(PipelineUnit, QuarantineUnit, Protocol):
     """Everything that the API changes."""
 
+    @property
+    def feedback(self) -> Verdicts:
+        """The corrections in the raw log."""
+        ...
+
+    @property
+    def tombstones(self) -> TombstoneStore:
+        """What was erased."""
+        ...
+
 
 class View(PipelineUnit, MonitorUnit, Protocol):
     """Everything that the API reads."""
 
     @property
-    def feedback(self) -> FeedbackStore:
+    def feedback(self) -> Verdicts:
         """The corrections in the raw log."""
+        ...
+
+    @property
+    def tombstones(self) -> TombstoneStore:
+        """What was erased."""
+        ...
+
+    @property
+    def payloads(self) -> PayloadStore:
+        """What was found out about payloads."""
+        ...
+
+    @property
+    def predictions(self) -> PredictionStore:
+        """What serving answered."""
         ...
 
     @property
@@ -143,6 +202,7 @@ class Control(Struct, frozen=True, kw_only=True):
     views: Callable[[], View]  # the same, for reading
     objects: Objects
     raw_log: RawLog
+    datasets: Versions
     front: Front
     models: Callable[[], Mapping[str, ModelFacts]]  # as the feedback front knows them
     signatures: Signatures

@@ -1,6 +1,7 @@
 """Corrections over HTTP, as control knows them: the newest ones, and what became of each."""
 
 import re
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final
 from urllib.parse import unquote
@@ -8,7 +9,7 @@ from urllib.parse import unquote
 from litestar import get
 from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from burnish.api.auth import Asked
 from burnish.api.control import Control, View
@@ -20,8 +21,10 @@ from burnish.feedback.parse import record_of
 from burnish.feedback.quarantine import Entry
 from burnish.feedback.verdict import Offsets, Verdict
 from burnish.kernel.errors import InvalidInput, NotFound
+from burnish.kernel.ids import DatasetId
 
 MAX_PAGE: Final = 1000
+MAX_MODELS: Final = 20  # of a journey: each takes some 20 ms to look up
 JOURNEY: Final = "/v1/feedback/{id}/journey"
 _ROUTED: Final = "/v1/feedback/{rest}"
 _PATH: Final = re.compile(r"/v1/feedback/(?P<id>[^/?]+)/journey", re.ASCII)
@@ -36,6 +39,8 @@ class Stage(StrEnum):
     PERSISTED = "persisted"  # in the raw log, but no dataset was built since
     IN_DATASET = "in_dataset"
     LEFT_OUT = "left_out"  # the newest dataset has read it, and has a reason not to hold it
+    TRAINED = "trained"  # a model has learnt from it
+    ERASED = "erased"  # taken out at a person's request
 
 
 class InDataset(Struct, kw_only=True):
@@ -44,6 +49,22 @@ class InDataset(Struct, kw_only=True):
     dataset: str
     split: Split | None
     reason: Reason | None
+
+
+class InModel(Struct, kw_only=True):
+    """A model version that was trained on the record, and what became of it."""
+
+    model_version: str
+    dataset: str
+    split: Split
+    releases: list[str]  # newest first, each as "<id> <state>"
+
+
+class Gone(Struct, kw_only=True):
+    """The request by which the record was erased."""
+
+    erasure: str
+    at: datetime
 
 
 class Journey(Struct, kw_only=True):
@@ -55,6 +76,8 @@ class Journey(Struct, kw_only=True):
     received: Received | None
     datasets: list[InDataset]  # the first version that read it, and the newest if it is another
     quarantined: list[Entry]  # refused attempts, newest first
+    models: list[InModel] = field(default_factory=list)  # newest first
+    erased: Gone | None = None
 
 
 class CorrectionPage(Struct, kw_only=True):
@@ -94,7 +117,7 @@ def list_corrections(
 def get_journey(
     request: Asked, state: State, rest: FromPath[str], source: FromQuery[str]
 ) -> Journey:
-    """Tell what became of one correction: received, persisted, in which dataset or why in none."""
+    """Tell what became of one correction: persisted, in which datasets or why not, which models."""
     control: Control = state.control
     raw: bytes = request.scope.get("raw_path", b"")
     match = _PATH.fullmatch(raw.decode("latin-1").partition("?")[0])
@@ -102,6 +125,17 @@ def get_journey(
         raise NotFound.of("path", f"/v1/feedback{rest}")
     id_ = unquote(match["id"])
     with control.views() as view:
+        tombstone = view.tombstones.find(source, id_)
+        if tombstone is not None:
+            return Journey(
+                source=source,
+                id=id_,
+                stage=Stage.ERASED,
+                received=None,
+                datasets=[],
+                quarantined=[],
+                erased=Gone(erasure=tombstone.erasure, at=tombstone.at),
+            )
         traced = trace(
             view.feedback,
             view.quarantine,
@@ -111,15 +145,18 @@ def get_journey(
             source=source,
             id_=id_,
         )
-        versions = _versions(view, traced.received)
+        read = _versions(view, traced.received)
+        versions = [read[-1], read[0]] if len(read) > 1 else read
+        models = _models(control, view, read, traced.received)
     datasets = [_fate(control, version, traced.received) for version in versions if traced.received]
     return Journey(
         source=source,
         id=id_,
-        stage=_stage(traced.received, datasets),
+        stage=Stage.TRAINED if models else _stage(traced.received, datasets),
         received=traced.received,
         datasets=datasets,
         quarantined=traced.quarantined,
+        models=models,
     )
 
 
@@ -133,15 +170,39 @@ def described(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _versions(view: View, received: Received | None) -> list[Dataset]:
-    """Return the first version that has read the record and the newest, if it is another."""
+    """Return the versions that have read the record, newest first."""
     if received is None or received.model is None:
         return []
-    read = [
+    return [
         version
         for version in view.datasets.list(received.model)
         if version.offsets.get(received.shard, 0) > received.offset
     ]
-    return [read[-1], read[0]] if len(read) > 1 else read
+
+
+def _models(
+    control: Control, view: View, read: list[Dataset], received: Received | None
+) -> list[InModel]:
+    """Return the newest models that were trained on versions which hold the record."""
+    if received is None or received.model is None:
+        return []
+    datasets = {version.id: version for version in read}
+    history = view.releases.history(received.model)
+    made = [one for one in view.versions.of_model(received.model) if one.dataset in datasets]
+    found = []
+    for version in made[:MAX_MODELS]:
+        fate = _fate(control, datasets[DatasetId(version.dataset)], received)
+        if fate.split in {Split.TRAIN, Split.VALIDATION}:
+            releases = [one for one in history if one.model_version == version.version]
+            found.append(
+                InModel(
+                    model_version=version.version,
+                    dataset=version.dataset,
+                    split=fate.split,
+                    releases=[f"{one.id} {one.state}" for one in releases],
+                )
+            )
+    return found
 
 
 def _fate(control: Control, version: Dataset, received: Received) -> InDataset:

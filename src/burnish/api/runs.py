@@ -14,10 +14,9 @@ from burnish.api.control import Control, View
 from burnish.api.models import IfMatch, Reason
 from burnish.api.pages import Items
 from burnish.api.problems import RESPONSES
-from burnish.datasets.model import Dataset
 from burnish.evaluation.model import Evaluation
 from burnish.kernel.audit import Actor
-from burnish.kernel.ids import DatasetId, RunId
+from burnish.kernel.ids import RunId
 from burnish.pipeline import service
 from burnish.pipeline.model import Run, StepRecord
 from burnish.pipeline.override import override
@@ -105,22 +104,6 @@ def override_run(
         now=control.clock(),
     )
     return Response(started, headers={"ETag": etag(started.revision)})
-
-
-@get("/v1/datasets", sync_to_thread=True, responses=RESPONSES)
-def list_datasets(state: State, model: FromQuery[str | None] = None) -> Items[Dataset]:
-    """List the dataset versions."""
-    control: Control = state.control
-    with control.views() as view:
-        return Items(items=view.datasets.list(model))
-
-
-@get("/v1/datasets/{dataset_id:str}", sync_to_thread=True, responses=RESPONSES)
-def get_dataset(state: State, dataset_id: FromPath[str]) -> Dataset:
-    """Show a dataset version."""
-    control: Control = state.control
-    with control.views() as view:
-        return view.datasets.get(DatasetId(dataset_id))
 
 
 @get("/v1/evaluations/{evaluation_id:str}", sync_to_thread=True, responses=RESPONSES)

@@ -16,6 +16,8 @@ from burnish.api.app import build
 from burnish.api.control import Control
 from burnish.bootstrap.house import House
 from burnish.client.api import ApiClient, ApiProblem, Unreachable
+from burnish.datasets.reading import SerialReader
+from burnish.datasets.service import DatasetService
 from burnish.feedback.parse import record_of
 from burnish.feedback.service import project
 from burnish.kernel.audit import Actor
@@ -78,12 +80,20 @@ def application(house: House, draining: Callable[[], bool]) -> Litestar:
     """Return the API over a house; `draining` tells when waiting requests are to end."""
     settings = house.settings
     launcher = SubprocessLauncher(settings.data / "jobs", settings.data / "cache")
+    raw_log = RawLogReader(house.objects, house.engine)
     front = IngestLink(settings.ingest.url, house.secrets.admin_token)
     control = Control(
         units=house.unit,
         views=house.view,
         objects=house.objects,
-        raw_log=RawLogReader(house.objects, house.engine),
+        raw_log=raw_log,
+        datasets=DatasetService(
+            raw_log=raw_log,
+            reader=SerialReader(raw_log, record_of),
+            objects=house.mapped(),
+            units=house.view,
+            clock=utc_now,
+        ),
         front=front,
         models=lambda: house.directory.current().models,
         signatures=house.objects,

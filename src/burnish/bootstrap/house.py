@@ -101,16 +101,7 @@ class House:
         # What is published last must also have been read last.
         with locked(self.settings.data / "publish.lock"):
             with self.view() as view:
-                models = {
-                    model.name: ModelFacts(
-                        labels=model.policy.labels,
-                        kind=model.policy.kind,
-                        payload_allow=model.policy.payload.allow,
-                        window_days=model.policy.feedback.window_days,
-                        require_prediction=model.policy.feedback.require_prediction,
-                    )
-                    for model in view.models.list()
-                }
+                models = {model.name: ModelFacts.of(model.policy) for model in view.models.list()}
             key = Key(sha256=self.admin_token_sha256, name="admin", role="admin")
             self.directory.publish(msgspec.to_builtins(Published(models=models, keys=(key,))))
 

@@ -22,7 +22,9 @@ from burnish.adapters.sandbox import ChildSandbox
 from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.subprocess_jobs import SubprocessLauncher
 from burnish.adapters.system import new_id, utc_now
+from burnish.bootstrap.gathering import gathering
 from burnish.bootstrap.house import House
+from burnish.datasets.erasing import Eraser
 from burnish.datasets.service import DatasetService
 from burnish.evaluation.service import Judge
 from burnish.feedback.parse import record_of
@@ -43,8 +45,10 @@ from burnish.triggers.service import consider
 
 NICENESS: Final = 5  # serving may share the machine, and comes first
 WATCH_S: Final = 1.0  # between two looks at the training attempts
+GATHER_S: Final = 1.0  # between two looks whether records name inputs that are not fetched yet
 RELEASES_S: Final = 0.2  # between two looks whether anything new is known of what serves
 RECONSIDER_S: Final = 5.0  # between two looks at a model that had no news: time passes, runs end
+ERASURES_S: Final = 5.0  # between two looks whether anything erased still has bytes
 STEP_S: Final = 5.0  # for the step under way; a run that waits for training goes on elsewhere
 
 _log = structlog.get_logger("burnish.worker")
@@ -68,6 +72,7 @@ class Worker:
             silence=timedelta(seconds=settings.training.heartbeat_timeout_seconds),
         )
         self._monitor = Monitor(units=house.unit, views=house.view)
+        self._gathering = gathering(house, self._raw_log, self._project)
         performer = Performer(
             units=house.unit,
             actions=self._actions(),
@@ -85,13 +90,16 @@ class Worker:
             threading.Thread(target=self._follow_feedback, name="feedback"),
             threading.Thread(target=self._watch_jobs, name="jobs"),
             threading.Thread(target=self._watch_releases, name="releases"),
+            threading.Thread(target=self._erase, name="erasures"),
         ]
+        # It may be in the middle of a thousand photos; whatever it has not noted is done again.
+        self._gatherer = threading.Thread(target=self._gather, name="sources", daemon=True)
         self.reasons: list[str] = ["starting"]
 
     def start(self) -> None:
         """Take up what a crash left unfinished, then follow what comes."""
         self._engine.launch()
-        for thread in self._threads:
+        for thread in (*self._threads, self._gatherer):
             thread.start()
         self.reasons.clear()
 
@@ -101,6 +109,7 @@ class Worker:
         self._stop.set()
         for thread in self._threads:
             thread.join()
+        self._gatherer.join(STEP_S)
         self._engine.close(min(STEP_S, self._house.settings.process.drain_seconds))
 
     def wait(self) -> None:
@@ -132,7 +141,7 @@ class Worker:
             self._policy_of,
             lifetime=self._token_lifetime,
         )
-        prepare = Prepare(units=house.unit, datasets=datasets, collect=self._project)
+        prepare = Prepare(units=house.unit, datasets=datasets, collect=self._gathering.for_run)
         train = Train(
             units=house.unit,
             datasets=datasets,
@@ -183,6 +192,15 @@ class Worker:
 
         self._repeat("feedback", self._house.settings.worker.poll_seconds, look)
 
+    def _gather(self) -> None:
+        def look() -> None:
+            with self._house.view() as view:
+                policies = [model.policy for model in view.models.list()]
+            for policy in policies:
+                self._gathering.look(policy)
+
+        self._repeat("sources", GATHER_S, look)
+
     def _watch_jobs(self) -> None:
         self._repeat("jobs", WATCH_S, self._watcher.look)
 
@@ -199,7 +217,16 @@ class Worker:
 
         self._repeat("releases", RELEASES_S, look)
 
-    def _repeat(self, name: str, seconds: float, look: Callable[[], None]) -> None:
+    def _erase(self) -> None:
+        eraser = Eraser(
+            units=self._house.unit,
+            objects=self._house.objects,
+            raw_log=RawLogReader(self._house.objects, self._house.engine),
+            clock=utc_now,
+        )
+        self._repeat("erasures", ERASURES_S, eraser.look)
+
+    def _repeat(self, name: str, seconds: float, look: Callable[[], object]) -> None:
         while not self._stop.is_set():
             try:
                 look()

@@ -46,7 +46,7 @@ def journey(
     *,
     source: Annotated[str, typer.Option(help="Where the record came from.")] = "burnish-cli",
 ) -> None:
-    """Show what became of one correction: received, persisted, in which dataset or why in none.
+    """Show what became of one correction: in which datasets, or why in none; in which models.
 
     For example: `burnish feedback journey 0192… --source laundry-app`. Exit code 1 if there is no
     such record, or it is in quarantine.
@@ -112,6 +112,9 @@ def _steps(found: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield what happened so far, one step a line."""
     yield "record", f"{found['id']} of {found['source']}"
     received = found["received"]
+    if found.get("erased"):
+        yield "erased", f"{moment(found['erased']['at'])}, by request {found['erased']['erasure']}"
+        return
     if received is None:
         yield "quarantined", "it was not accepted; see below"
         return
@@ -123,5 +126,9 @@ def _steps(found: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for one in found["datasets"]:
         made = f"left out: {one['reason']}" if one["reason"] else f"in split {plain(one['split'])}"
         yield one["dataset"], made
+    for one in found.get("models", ()):
+        released = f"; release {plain(one['releases'])}" if one["releases"] else ""
+        made = f"{one['split']} of {one['dataset']}{released}"
+        yield f"model {one['model_version']}", made
     if received["persisted"] and not found["datasets"]:
         yield "dataset", "none yet; the next build reads it"

@@ -9,7 +9,7 @@ from typing import IO, Annotated, Any, Final
 
 import typer
 
-from burnish.cli import corrections, quarantine
+from burnish.cli import corrections, erasures, quarantine
 from burnish.cli.output import Column, table
 from burnish.cli.session import EXIT_REFUSED, Session, connected
 from burnish.client.api import ApiProblem
@@ -19,6 +19,8 @@ app.add_typer(quarantine.app, name="quarantine")
 app.command("replay")(quarantine.replay)
 app.command("tail")(corrections.tail)
 app.command("journey")(corrections.journey)
+app.command("erase")(erasures.erase)
+app.command("erasures")(erasures.erasures)
 
 _BATCH_LINES: Final = 500
 _BATCH_BYTES: Final = 4 * 1024**2  # far below what ingest takes at once

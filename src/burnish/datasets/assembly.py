@@ -1,17 +1,22 @@
 """Assembly: from lines of the raw log to the rows of a version; pure, and blind to their order.
 
-This is what a build means. `growth` comes to the same, and is what builds run; tests compare them.
+This is what a build means. `growth` comes to the same, and is what builds run where they can; tests
+compare them.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 
 from msgspec import Struct
 
 from burnish.datasets.checks import check
+from burnish.datasets.contents import NOTHING_KNOWN, Contents
 from burnish.datasets.curation import Exam, Inputs, curate, locate
 from burnish.datasets.digests import rows_digest
-from burnish.datasets.model import Fate, Reason, Row
-from burnish.datasets.splits import Ledger, divide
+from burnish.datasets.model import DatasetError, Fate, Reason, Row
+from burnish.datasets.shares import over_share
+from burnish.datasets.splits import Ledger, divide, judges
+from burnish.feedback.erasure import Identity
 from burnish.feedback.model import RawRecord
 from burnish.feedback.prediction import Prediction
 from burnish.feedback.verdict import Verdict
@@ -34,7 +39,10 @@ def assemble(
     *,
     predictions: Mapping[str, Prediction],
     gone: Collection[str] = frozenset(),
+    contents: Contents = NOTHING_KNOWN,
     unreadable: Sequence[tuple[str, RawRecord]] = (),
+    erased: Collection[Identity] = frozenset(),
+    spent: bool = False,
 ) -> Assembled:
     """Curate and split the verdicts of one model, and account for every line.
 
@@ -44,12 +52,18 @@ def assemble(
         parent: the ledger of the version before; an empty one before the first.
         predictions: those that the verdicts name, by id, as far as they are known.
         gone: payload digests whose bytes are not in the object store.
+        contents: what is known of the payloads that the verdicts name.
         unreadable: lines, with their shard, that may be this model's but no longer parse.
+        erased: records that a person had taken out.
+        spent: whether the parent's holdout has been looked at as often as it may be. A new epoch
+            begins then, if there is enough to judge by in it.
 
     Raises LabelOutsideSet, ClassTooSmall, EmptySplit.
     """
-    inputs = locate(verdicts, predictions, policy.feedback.window, gone=gone)
-    return assembled(verdicts, inputs, policy, parent, unreadable=unreadable)
+    inputs = locate(verdicts, predictions, policy.feedback.window, gone=gone, contents=contents)
+    return assembled(
+        verdicts, inputs, policy, parent, unreadable=unreadable, erased=erased, spent=spent
+    )
 
 
 def assembled(
@@ -59,9 +73,55 @@ def assembled(
     parent: Ledger,
     *,
     unreadable: Sequence[tuple[str, RawRecord]] = (),
+    erased: Collection[Identity] = frozenset(),
+    spent: bool = False,
 ) -> Assembled:
     """Curate and split verdicts of which it is known what each judges; else as `assemble`."""
+    said = [verdict for verdict in verdicts if verdict.identity not in erased]
+    gaps = [
+        Fate(
+            shard=verdict.shard,
+            offset=verdict.offset,
+            source=verdict.source,
+            id=verdict.id,
+            reason=Reason.ERASED,
+        )
+        for verdict in verdicts
+        if verdict.identity in erased
+    ]
+    gaps += [
+        Fate(
+            shard=shard,
+            offset=raw.offset,
+            source=raw.source,
+            id=raw.id,
+            reason=Reason.ERASED if (raw.source, raw.id) in erased else Reason.UNREADABLE,
+        )
+        for shard, raw in unreadable
+    ]
+
+    def under(ledger: Ledger, *, worn: bool = False) -> Assembled:
+        return _assembled(said, policy, ledger, inputs=inputs, gaps=gaps, worn=worn)
+
     ledger = parent.under(policy.dataset)
+    if spent and ledger.epoch == parent.epoch and not policy.dataset.holdout_source:
+        with suppress(DatasetError):
+            fresh = under(ledger.rotated())
+            if judges(fresh.rows, policy.dataset):
+                return fresh
+        return under(ledger, worn=True)
+    return under(ledger)
+
+
+def _assembled(
+    verdicts: Sequence[Verdict],
+    policy: ModelPolicy,
+    ledger: Ledger,
+    *,
+    inputs: Inputs,
+    gaps: Sequence[Fate],
+    worn: bool,
+) -> Assembled:
     exam = Exam.of(verdicts, policy.dataset.holdout_source)
     curated = curate(
         verdicts,
@@ -69,9 +129,12 @@ def assembled(
         held=ledger.held_subjects,
         exam=exam,
         rank=ledger.rank(exam.subjects),
+        reviewers=policy.dataset.reviewers,
     )
-    divided = divide(curated.examples, policy, ledger, reserved=exam.subjects)
-    left_out = curated.left_out | divided.left_out
+    over = over_share(curated.examples, policy.dataset.actor_share, exempt=exam.subjects)
+    examples = [example for example in curated.examples if example.verdict.place not in over]
+    divided = divide(examples, policy, ledger, reserved=exam.subjects, worn=worn)
+    left_out = curated.left_out | over | divided.left_out
     check(divided.rows, policy, left_out.values())
     splits = {row.subject: row.split for row in divided.rows}
     fates = [
@@ -87,13 +150,9 @@ def assembled(
         )
         for verdict in verdicts
     ]
-    fates += [
-        Fate(shard=shard, offset=raw.offset, source=raw.source, id=raw.id, reason=Reason.UNREADABLE)
-        for shard, raw in unreadable
-    ]
     return Assembled(
         rows=divided.rows,
-        fates=sorted(fates, key=lambda fate: (fate.shard, fate.offset)),
+        fates=sorted([*fates, *gaps], key=lambda fate: (fate.shard, fate.offset)),
         ledger=ledger.after(divided.rows),
         digest=rows_digest(divided.rows, policy.digest),
     )

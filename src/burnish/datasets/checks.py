@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from burnish.datasets.contents import REMEDIES
 from burnish.datasets.model import (
     MIN_CLASS_EXAMPLES,
     ClassTooSmall,
@@ -93,4 +94,5 @@ def _explain(left_out: Mapping[str, int]) -> str:
     if not counts:
         return ""
     listed = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
-    return f" Left out: {listed}."
+    fixes = [f" {name}: {fix}." for name, fix in REMEDIES.items() if name in counts]
+    return f" Left out: {listed}.{''.join(fixes)}"

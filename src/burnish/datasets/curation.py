@@ -5,17 +5,17 @@ Datasets are built by it and triggers count by it, so that the two agree.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
 from msgspec import Struct
 
+from burnish.datasets.contents import NOTHING_KNOWN, Contents
 from burnish.datasets.model import Example, Reason
 from burnish.feedback.model import Selection
 from burnish.feedback.prediction import Prediction
 from burnish.feedback.verdict import Place, Verdict
-from burnish.kernel.digest import PREFIX, hexadecimal
 
 OWN_STORE = "burnish:"  # payload URIs of our own object store: burnish:sha256:<hex>
 
@@ -56,6 +56,7 @@ def locate(
     window: timedelta,
     *,
     gone: Collection[str] = frozenset(),
+    contents: Contents = NOTHING_KNOWN,
 ) -> dict[Place, str | Reason]:
     """Return the digest of each verdict's input, or why there is none.
 
@@ -67,10 +68,11 @@ def locate(
         predictions: those that the verdicts name, by id, as far as they are known.
         window: how long after a prediction a record that judges it may come.
         gone: digests whose bytes the object store does not have.
+        contents: where payloads elsewhere led, and which content stands for which.
     """
     inputs: dict[Place, str | Reason] = {}
     for verdict in verdicts:
-        found = _input_of(verdict, predictions, window)
+        found = _input_of(verdict, predictions, window, contents)
         inputs[verdict.place] = Reason.PAYLOAD_MISSING if found in gone else found
     return inputs
 
@@ -82,6 +84,7 @@ def curate(
     held: Collection[str] = frozenset(),
     exam: Exam = NO_EXAM,
     rank: Callable[[str], int] = lambda _: 0,
+    reviewers: Collection[str] = (),
 ) -> Curated:
     """Choose the verdict that counts for each subject and each content.
 
@@ -92,6 +95,7 @@ def curate(
         exam: the subjects of the policy's `holdout_source`: on them, and on content that they show,
             nobody else is heard.
         rank: of subjects that show the same content, one of the lowest rank stands for it.
+        reviewers: actors whose word settles what others disagreed on before it.
     """
     left_out: dict[Place, Reason] = {}
     subjects: defaultdict[str, list[Verdict]] = defaultdict(list)
@@ -109,7 +113,7 @@ def curate(
             subjects[verdict.subject_id].append(verdict)
     examples: list[Example] = []
     for said in subjects.values():
-        winner = _last_word(said, left_out)
+        winner = _last_word(said, reviewers, left_out)
         if winner is None:
             continue
         found = inputs[winner.place]
@@ -118,12 +122,15 @@ def curate(
         else:
             uncertain = any(verdict.selection is Selection.UNCERTAINTY for verdict in said)
             examples.append(Example(verdict=winner, payload_sha256=found, uncertain=uncertain))
-    kept = _one_per_content(examples, exam, rank, left_out)
+    kept = _one_per_content(examples, exam, rank, reviewers, left_out)
     return Curated(examples=sorted(kept, key=lambda kept: kept.subject), left_out=left_out)
 
 
 def _input_of(
-    verdict: Verdict, predictions: Mapping[str, Prediction], window: timedelta
+    verdict: Verdict,
+    predictions: Mapping[str, Prediction],
+    window: timedelta,
+    contents: Contents,
 ) -> str | Reason:
     captured = None
     if verdict.prediction_id is not None:
@@ -136,15 +143,8 @@ def _input_of(
             return Reason.PREDICTION_EXPIRED
         captured = prediction.payload_sha256
     if verdict.payload is not None:
-        return _stored(verdict.payload)
-    return captured or Reason.PAYLOAD_MISSING
-
-
-def _stored(payload: str) -> str | Reason:
-    try:
-        return PREFIX + hexadecimal(payload.removeprefix(OWN_STORE + PREFIX))
-    except ValueError:
-        return Reason.PAYLOAD_NOT_STORED
+        return contents.of_payload(verdict.payload)
+    return contents.of_digest(captured or Reason.PAYLOAD_MISSING)
 
 
 def one_per_identity(
@@ -160,11 +160,13 @@ def one_per_identity(
     return records.values()
 
 
-def _last_word(said: list[Verdict], left_out: dict[Place, Reason]) -> Verdict | None:
+def _last_word(
+    said: list[Verdict], reviewers: Collection[str], left_out: dict[Place, Reason]
+) -> Verdict | None:
     """Return the last verdict on a subject, or None if its judges disagree.
 
     Everyone may change their mind, so each actor's latest verdict speaks for them. Records without
-    an actor speak for one unknown person.
+    an actor speak for one unknown person. A reviewer's word settles what was said before it.
     """
     latest: dict[str | None, Verdict] = {}
     for verdict in sorted(said, key=lambda verdict: verdict.recency):
@@ -172,22 +174,35 @@ def _last_word(said: list[Verdict], left_out: dict[Place, Reason]) -> Verdict | 
             left_out[latest[verdict.actor].place] = Reason.SUPERSEDED
         latest[verdict.actor] = verdict
     words = sorted(latest.values(), key=lambda verdict: verdict.recency)
-    if len({verdict.final for verdict in words}) > 1:
+    if len({verdict.final for verdict in _unsettled(words, reviewers)}) > 1:
         left_out.update((verdict.place, Reason.CONTRADICTION) for verdict in words)
         return None
     left_out.update((verdict.place, Reason.SUPERSEDED) for verdict in words[:-1])
     return words[-1]
 
 
+def _unsettled(words: Sequence[Verdict], reviewers: Collection[str]) -> Sequence[Verdict]:
+    """Return, of verdicts in order of recency, those that no reviewer has spoken after.
+
+    Reviewers settle what others said, not what another reviewer did: if they disagree, all wait.
+    """
+    spoken = [number for number, verdict in enumerate(words) if verdict.actor in reviewers]
+    if not spoken:
+        return words
+    return [words[number] for number in spoken] + list(words[spoken[-1] + 1 :])
+
+
 def _one_per_content(
     examples: list[Example],
     exam: Exam,
     rank: Callable[[str], int],
+    reviewers: Collection[str],
     left_out: dict[Place, Reason],
 ) -> Iterable[Example]:
     """Of subjects with the same bytes, one counts if all agree on the label, else none.
 
-    Where some disagree with an exam that agrees with itself, the exam is right.
+    Where some disagree with an exam that agrees with itself, the exam is right; else a reviewer is
+    who spoke last.
     """
     contents: defaultdict[str, list[Example]] = defaultdict(list)
     for example in examples:
@@ -197,6 +212,10 @@ def _one_per_content(
         agreed = group
         if _disagree(agreed):
             agreed = [example for example in group if example.subject in exam.subjects]
+            if not agreed:
+                words = sorted((example.verdict for example in group), key=lambda v: v.recency)
+                open_ = {verdict.place for verdict in _unsettled(words, reviewers)}
+                agreed = [example for example in group if example.verdict.place in open_]
         if not agreed or _disagree(agreed):
             left_out.update((example.verdict.place, Reason.CONTRADICTION) for example in group)
             continue

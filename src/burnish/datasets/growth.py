@@ -230,6 +230,7 @@ class _Build:
             held=ledger.held_subjects,
             exam=exam,
             rank=ledger.rank(exam.subjects),
+            reviewers=self._policy.dataset.reviewers,
         )
         alone = outcomes(lines, read.validation, self._policy.dataset.validation)
         alone[~self._alone] = 0

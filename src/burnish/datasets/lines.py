@@ -65,6 +65,11 @@ _UNPACK: Final = msgspec.msgpack.Decoder(Said)
 pack = _PACK.encode
 
 
+def blank(source: str, id_: str, at: datetime) -> bytes:
+    """Return, packed, a line that says nothing."""
+    return pack(Said(source, id_, "", "", False, at, at, None, None, None, None, None))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Segment:
     """Neighbouring lines of one shard, by offset."""
@@ -116,6 +121,29 @@ class Lines:
             ends=self.ends[start:stop] - first,
             blob=self.blob[first:last],
             **{name: getattr(self, name)[start:stop] for name in _PER_LINE},
+        )
+
+    def blanked(self, indices: Numbers) -> "Lines":
+        """Return the lines; of what some of them said, only identity and time are left."""
+        if not len(indices):
+            return self
+        lengths = np.diff(self.ends, prepend=0)
+        parts: list[Bytes] = []
+        at = 0
+        for index in indices.tolist():
+            said, end = self.said(index), int(self.ends[index])
+            data = np.frombuffer(blank(said.source, said.id, said.received_at), np.uint8)
+            parts += [self.blob[at : end - int(lengths[index])], data]
+            lengths[index] = len(data)
+            at = end
+        content, flags = self.content.copy(), self.flags.copy()
+        content[indices], flags[indices] = 0, 0
+        return replace(
+            self,
+            content=content,
+            flags=flags,
+            ends=np.cumsum(lengths),
+            blob=np.concatenate([*parts, self.blob[at:]]),
         )
 
     def place(self, shard: str, offset: int) -> int | None:

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 from msgspec import Struct
 
+from burnish.datasets.contents import NOTHING_KNOWN, Contents
 from burnish.datasets.curation import locate
 from burnish.datasets.lines import CODE, Bytes, Mask
 from burnish.datasets.model import Reason
@@ -16,6 +17,7 @@ from burnish.kernel.objects import PAYLOADS, Objects, payload_key
 from burnish.kernel.policy import ModelPolicy
 
 _UNKNOWN: Final = CODE[Reason.PREDICTION_UNKNOWN]
+_ELSEWHERE: Final = CODE[Reason.PAYLOAD_NOT_STORED]
 _MISSING: Final = CODE[Reason.PAYLOAD_MISSING]
 LIST_FROM: Final = 10_000  # contents from which a listing costs less than as many questions
 
@@ -55,6 +57,7 @@ class World(Struct, frozen=True):
 
     predictions: Callable[[Collection[str]], Mapping[str, Prediction]]  # the known ones, by id
     missing: Missing
+    contents: Callable[[Sequence[Verdict]], Contents] = lambda _: NOTHING_KNOWN
 
     def judged(self, verdicts: Sequence[Verdict], policy: ModelPolicy) -> list[Judged]:
         """Return what each of these verdicts judges."""
@@ -62,7 +65,8 @@ class World(Struct, frozen=True):
             return []
         named = {one.prediction_id for one in verdicts if one.prediction_id is not None}
         predictions = self.predictions(named) if named else {}
-        inputs = locate(verdicts, predictions, policy.feedback.window)
+        window, contents = policy.feedback.window, self.contents(verdicts)
+        inputs = locate(verdicts, predictions, window, contents=contents)
         found = {what for what in inputs.values() if not isinstance(what, Reason)}
         gone = self.missing(found)
         return [_judged(inputs[verdict.place], gone) for verdict in verdicts]
@@ -77,11 +81,11 @@ def _judged(what: str | Reason, gone: Collection[str]) -> Judged:
 def is_open(found: Bytes, contents: Bytes) -> Mask:
     """Tell for which lines another look may find what they judge.
 
-    A prediction may be logged late, and the bytes of a payload stored late. A prediction that kept
+    A prediction may be logged late, and a payload fetched or stored late. A prediction that kept
     no input never will have one.
     """
     known = contents.any(axis=1)
-    late: Mask = (found == _UNKNOWN) | ((found == _MISSING) & known)
+    late: Mask = np.isin(found, (_UNKNOWN, _ELSEWHERE)) | ((found == _MISSING) & known)
     return late
 
 

@@ -83,10 +83,16 @@ class Reason(StrEnum):
     PREDICTION_FOREIGN = "prediction_foreign"  # names a prediction of another model
     PREDICTION_EXPIRED = "prediction_expired"  # came later than a prediction may be judged
     PAYLOAD_MISSING = "payload_missing"  # nothing says what was judged, or its bytes are gone
-    PAYLOAD_NOT_STORED = "payload_not_stored"  # the input lies elsewhere than in our own store
+    PAYLOAD_NOT_STORED = "payload_not_stored"  # the input lies elsewhere, and was not fetched yet
+    PAYLOAD_NOT_ALLOWED = "payload_not_allowed"  # it lies where the policy lets nobody read
+    PAYLOAD_TOO_LARGE = "payload_too_large"  # it has more bytes than we take
+    PAYLOAD_UNREADABLE = "payload_unreadable"  # its bytes are no image that can be decoded
     UNCERTAIN_IN_HOLDOUT = "uncertain_in_holdout"  # chosen by uncertainty, on a held-out subject
     HELD_OUT = "held_out"  # its subject or content is held out, on another record's word
     TRAINED_BEFORE = "trained_before"  # would be held out, but it or its content has trained
+    RESERVED = "reserved"  # kept for the next holdout, since the present one is worn
+    ACTOR_SHARE = "actor_share"  # one actor's corrections beyond the share that counts
+    ERASED = "erased"  # taken out for good: a person's right
     UNREADABLE = "unreadable"  # the line breaks the schema that it names
 
 
@@ -149,3 +155,4 @@ class Dataset(Struct, frozen=True, kw_only=True):
     left_out: dict[str, int]  # reason -> records
     manifest: str  # digest of manifest.json, under which it is stored
     created_at: datetime
+    epoch: int = 1  # of its holdout

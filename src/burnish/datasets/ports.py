@@ -2,8 +2,11 @@
 
 from typing import Protocol
 
+from burnish.datasets.contents import PayloadStore
+from burnish.datasets.looks import LookStore
 from burnish.datasets.model import Dataset
 from burnish.datasets.reading import Asked, Read
+from burnish.feedback.erasure import TombstoneStore
 from burnish.feedback.prediction import PredictionStore
 from burnish.feedback.verdict import Offsets
 from burnish.kernel.ids import DatasetId
@@ -60,4 +63,19 @@ class DatasetUnit(Unit, Protocol):
     @property
     def predictions(self) -> PredictionStore:
         """What serving answered, to find the inputs that records refer to."""
+        ...
+
+    @property
+    def looks(self) -> LookStore:
+        """The looks at every holdout."""
+        ...
+
+    @property
+    def tombstones(self) -> TombstoneStore:
+        """What was erased."""
+        ...
+
+    @property
+    def payloads(self) -> PayloadStore:
+        """What was found out about payloads."""
         ...

@@ -26,6 +26,7 @@ from burnish.datasets.lines import (
     Lines,
     Said,
     Segment,
+    blank,
     from_bytes,
     joined,
     key_of,
@@ -188,9 +189,7 @@ class _Columns:
         self.marks.append((code, code, 0, 0))
         self.labels.append(OTHER_LABEL)
         self.draws.append(bytes(16))
-        at = raw.received_at
-        blank = Said(raw.source, raw.id, "", "", False, at, at, None, None, None, None, None)
-        self._blob.append(pack(blank))
+        self._blob.append(blank(raw.source, raw.id, raw.received_at))
 
     def read(self, shard: str, sum_: int) -> Read:
         """Return them as arrays."""

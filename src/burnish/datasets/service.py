@@ -1,6 +1,6 @@
 """Building dataset versions, and reading them back."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -9,21 +9,23 @@ import numpy as np
 from burnish.datasets import manifest as files
 from burnish.datasets.accounting import Totals
 from burnish.datasets.assembly import assembled
+from burnish.datasets.contents import Contents, known
 from burnish.datasets.digests import digest_of, from_text, to_text
 from burnish.datasets.growth import Grown, grow
 from burnish.datasets.layers import History, Layer
 from burnish.datasets.looking import Missing, World, absent
+from burnish.datasets.looks import budget
 from burnish.datasets.manifest import Corrections, File, Manifest, Source, State
-from burnish.datasets.model import Dataset, Fate, OffsetsAhead, Row
+from burnish.datasets.model import Dataset, Fate, OffsetsAhead, Reason, Row
 from burnish.datasets.ports import DatasetUnit, Reader
-from burnish.datasets.reading import Asked
+from burnish.datasets.reading import Asked, Read
 from burnish.datasets.settling import settled
 from burnish.datasets.sides import ledger_of
 from burnish.datasets.splits import Ledger
 from burnish.datasets.versions import load_fates, load_rows
 from burnish.feedback.ports import RawLog
 from burnish.feedback.prediction import Prediction
-from burnish.feedback.verdict import Offsets
+from burnish.feedback.verdict import Offsets, Verdict
 from burnish.kernel.audit import SYSTEM, Actor
 from burnish.kernel.clock import Clock
 from burnish.kernel.errors import Stale
@@ -58,10 +60,14 @@ class DatasetService:
         for attempt in range(1, BUILD_ATTEMPTS + 1):
             with self.units() as unit:
                 known = unit.datasets.built(policy.name, offsets, policy.digest)
+                if known and unit.tombstones.since(policy.name, known.created_at):
+                    known = None  # it may hold what was erased
                 parent = unit.datasets.newest(policy.name)
+                spent = parent and budget(unit.looks, parent, policy.dataset).spent
             if known is not None:
                 return known
-            dataset = self._store(policy, offsets, parent, *self._grow(policy, offsets, parent))
+            below, grown = self._grow(policy, offsets, parent, spent=bool(spent))
+            dataset = self._store(policy, offsets, parent, below, grown)
             try:
                 return self._publish(dataset, actor)
             except Stale:
@@ -101,10 +107,23 @@ class DatasetService:
         """Count the effective corrections of a version whose verdicts lie beyond the offsets."""
         return sum(fate.effective and fate.beyond(offsets) for fate in self.fates(dataset))
 
+    def rebuilt(self, policy: ModelPolicy, dataset: Dataset) -> str:
+        """Return the digest that the raw log gives today for a version's policy and offsets.
+
+        It is another one if a record or a payload was erased since. Raises as `build` does.
+        """
+        parent = self.get(dataset.parent) if dataset.parent else None
+        rotated = parent is not None and dataset.epoch > parent.epoch
+        spent = rotated or Reason.RESERVED.value in dataset.left_out
+        totals = self._settle(policy, dataset.offsets, parent, spent=spent).totals
+        return digest_of(totals.sum, totals.rows, policy.digest)
+
     def _grow(
-        self, policy: ModelPolicy, offsets: Offsets, parent: Dataset | None
+        self, policy: ModelPolicy, offsets: Offsets, parent: Dataset | None, *, spent: bool
     ) -> tuple[list[tuple[File, Layer]], Grown]:
         """Return the parent's layers that the version keeps, and what it adds to them."""
+        if spent or not self._grows(policy):
+            return [], self._settle(policy, offsets, parent, spent=spent)
         self._check_persisted(offsets)
         layers: list[tuple[File, Layer]] = []
         since: Offsets = {}
@@ -121,29 +140,64 @@ class DatasetService:
                 totals = _totals(manifest)
             else:
                 ledger = self.ledger(parent).under(policy.dataset)
+        grown = grow(
+            History(policy.name, [layer for _, layer in layers]),
+            self._read(policy, since, offsets, ledger.epoch),
+            policy,
+            ledger=ledger,
+            world=self._world(policy),
+            totals=totals,
+            open_=np.array(open_, np.int64),
+            parent={} if parent is None else parent.offsets,
+        )
+        return layers, grown
+
+    def _grows(self, policy: ModelPolicy) -> bool:
+        """Tell whether a line can only change by lines that it shares something with."""
+        rules = policy.dataset
+        if rules.holdout_source or rules.actor_share < 1:
+            return False
+        with self.units() as unit:
+            return not (
+                unit.tombstones.identities(policy.name)
+                or unit.payloads.stand_ins(rules.near_duplicate)
+                or unit.payloads.unreadable()
+            )
+
+    def _settle(
+        self, policy: ModelPolicy, offsets: Offsets, parent: Dataset | None, *, spent: bool
+    ) -> Grown:
+        """Return a build from nothing by every rule there is."""
+        self._check_persisted(offsets)
+        ledger = Ledger(holdout_source=policy.dataset.holdout_source)
+        if parent is not None:
+            ledger = self.ledger(parent)
+        with self.units() as unit:
+            erased = unit.tombstones.identities(policy.name)
+        return settled(
+            self._read(policy, {}, offsets, ledger.under(policy.dataset).epoch),
+            policy,
+            self._world(policy),
+            partial(assembled, policy=policy, parent=ledger, erased=erased, spent=spent),
+            erased=erased,
+            parent={} if parent is None else parent.offsets,
+        )
+
+    def _read(self, policy: ModelPolicy, since: Offsets, offsets: Offsets, epoch: int) -> Read:
         asked = Asked(
             model=policy.name,
             labels=policy.labels,
             validation=policy.dataset.validation,
-            epoch=ledger.epoch,
+            epoch=epoch,
         )
-        read = self.reader.read(asked, since, offsets)
-        world = World(self._predictions, self.missing or partial(absent, self.objects))
-        before = {} if parent is None else parent.offsets
-        if not layers and policy.dataset.holdout_source:  # where one is, growth takes no short cut
-            rules = partial(assembled, policy=policy, parent=ledger)
-            return layers, settled(read, policy, world, rules, parent=before)
-        grown = grow(
-            History(policy.name, [layer for _, layer in layers]),
-            read,
-            policy,
-            ledger=ledger,
-            world=world,
-            totals=totals,
-            open_=np.array(open_, np.int64),
-            parent=before,
-        )
-        return layers, grown
+        return self.reader.read(asked, since, offsets)
+
+    def _world(self, policy: ModelPolicy) -> World:
+        def contents(verdicts: Sequence[Verdict]) -> Contents:
+            with self.units() as unit:
+                return known(unit.payloads, policy, verdicts)
+
+        return World(self._predictions, self.missing or partial(absent, self.objects), contents)
 
     def _check_persisted(self, offsets: Offsets) -> None:
         persisted = self.raw_log.end()
@@ -206,6 +260,7 @@ class DatasetService:
             left_out=totals.left_out,
             manifest=manifest.sha256,
             created_at=self.clock(),
+            epoch=grown.rest.epoch,
         )
 
     def _publish(self, dataset: Dataset, actor: Actor) -> Dataset:

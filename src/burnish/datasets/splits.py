@@ -10,7 +10,11 @@ was ever on a side, and its successor keeps to it:
   been on a side and were not chosen by uncertainty;
 - what may be on neither side is left out with its reason, rather than moved.
 
-An epoch ends when the policy names another `holdout_source`: then the old holdout may train.
+An epoch ends when the policy names another `holdout_source`: then the old holdout may train. It
+also ends when the holdout was looked at as often as the policy's `look_budget` allows, since each
+look tells a little of it, and models chosen by it for long enough are fitted to it. The old holdout
+goes to the training side then, so that the new one is drawn only from subjects that nobody has
+looked at. Until there are enough of those, they are kept for it: left out, on no side.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -24,6 +28,7 @@ from burnish.kernel.digest import canonical, digest, hexadecimal
 from burnish.kernel.policy import DatasetPolicy, ModelPolicy
 
 HOLDOUT_SHARE_MAX = 0.3  # of all examples: little data must train before it judges
+FRESH_MIN = 30  # examples of a new holdout: of fewer, 90 % right may mean 74 % (Wilson, 95 %)
 _HASH_RANGE = 1 << 64
 
 
@@ -46,6 +51,17 @@ class Ledger(Struct, frozen=True, kw_only=True):
             holdout_source=policy.holdout_source,
             trained_subjects=self.trained_subjects,
             trained_contents=self.trained_contents,
+        )
+
+    def rotated(self) -> "Ledger":
+        """Return the ledger of the next epoch: what was held out now trains, and judges no more."""
+        return structs.replace(
+            self,
+            epoch=self.epoch + 1,
+            held_subjects=frozenset(),
+            held_contents=frozenset(),
+            trained_subjects=self.trained_subjects | self.held_subjects,
+            trained_contents=self.trained_contents | self.held_contents,
         )
 
     def after(self, rows: Sequence[Row]) -> "Ledger":
@@ -87,6 +103,12 @@ class Divided(Struct, frozen=True, kw_only=True):
     left_out: dict[Place, Reason]
 
 
+def judges(rows: Iterable[Row], policy: DatasetPolicy) -> bool:
+    """Tell whether a new epoch's rows hold out enough to judge by."""
+    held = sum(row.split is Split.HOLDOUT for row in rows)
+    return held >= min(policy.holdout, FRESH_MIN)
+
+
 def fraction(model: str, epoch: int, purpose: str, subject: str) -> float:
     """Return a subject's hash for one purpose: uniform in [0, 1), the same on any machine.
 
@@ -104,6 +126,7 @@ def divide(
     *,
     reserved: Collection[str] = frozenset(),
     elsewhere: Elsewhere = NOWHERE,
+    worn: bool = False,
 ) -> Divided:
     """Put each example on its side.
 
@@ -113,6 +136,7 @@ def divide(
         ledger: of the parent version, `under` this policy.
         reserved: the subjects of `holdout_source`: held out or nowhere.
         elsewhere: examples that are not among these.
+        worn: whether subjects that were never on a side are kept for the next holdout.
     """
     held: list[Example] = []
     trained: list[Example] = []
@@ -128,6 +152,10 @@ def divide(
             trained.append(example)
         else:
             free.append(example)
+
+    if worn:
+        left_out.update((example.verdict.place, Reason.RESERVED) for example in free)
+        free = []
 
     def draw(purpose: str, example: Example) -> float:
         return fraction(policy.name, ledger.epoch, purpose, example.subject)

@@ -8,9 +8,9 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from burnish.datasets.looks import LookUnit
 from burnish.evaluation.model import Evaluation, Performance
-from burnish.kernel.ids import RunId
-from burnish.kernel.unit import Unit
+from burnish.kernel.ids import DatasetId, RunId
 
 Decode = Callable[[bytes], NDArray[np.uint8]]  # photo bytes -> RGB [224, 224, 3]
 
@@ -71,7 +71,15 @@ class EvaluationStore(Protocol):
         ...
 
 
-class EvaluationUnit(Unit, Protocol):
+class HeldOut(Struct, frozen=True, kw_only=True):
+    """What a candidate is judged on."""
+
+    dataset: DatasetId
+    epoch: int
+    examples: list[Labelled]
+
+
+class EvaluationUnit(LookUnit, Protocol):
     """One transaction over evaluations."""
 
     @property

@@ -9,9 +9,10 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from burnish.datasets.looks import Look, look
 from burnish.evaluation import evidence, gates, performance
 from burnish.evaluation.model import Evaluation, Example, overall, sentence
-from burnish.evaluation.ports import Decode, EvaluationUnit, Labelled, Sandbox, Trial
+from burnish.evaluation.ports import Decode, EvaluationUnit, HeldOut, Labelled, Sandbox, Trial
 from burnish.kernel.audit import SYSTEM
 from burnish.kernel.clock import Clock
 from burnish.kernel.digest import canonical, digest, hexadecimal
@@ -65,31 +66,42 @@ class Judge:
         *,
         run: RunId,
         policy: ModelPolicy,
-        holdout: Sequence[Labelled],
+        holdout: HeldOut,
         validation: tuple[int, int],
         candidate: Artifact,
         champion: Artifact | None,
     ) -> Evaluation:
         """Judge a candidate beside the champion and store the report; the same run judges once.
 
+        The look at the holdout counts from the moment before it, whatever comes of it.
         `validation` is (right, all) of the candidate on its validation split.
         Raises EmptyHoldout, ArtifactRejected, ObjectNotFound.
         """
-        if not holdout:
+        rows = holdout.examples
+        if not rows:
             raise EmptyHoldout(
                 f"Model {policy.name!r} has no holdout example yet: send feedback that was not "
                 "chosen by uncertainty, or name dataset.holdout_source in its policy.",
                 model=policy.name,
             )
-        with self._trial(policy, candidate, holdout) as trial:
+        seen = Look(
+            run=run,
+            model=policy.name,
+            epoch=holdout.epoch,
+            dataset=holdout.dataset,
+            candidate=candidate.version,
+            at=self._clock(),
+        )
+        look(unit, seen, policy.dataset.look_budget)
+        with self._trial(policy, candidate, rows) as trial:
             # It loads beside the accuracy half, and is timed after it: neither falsifies the other.
-            said = self._answers(candidate, holdout)
-            said_before = self._answers(champion, holdout) if champion else [None] * len(holdout)
+            said = self._answers(candidate, rows)
+            said_before = self._answers(champion, rows) if champion else [None] * len(rows)
             crowd = policy.gates.throughput > 0
             measured = trial.measure(crowd=crowd) if trial else None
         examples = [
             Example(subject=row.subject, truth=row.label, candidate=now, champion=before)
-            for row, now, before in zip(holdout, said, said_before, strict=True)
+            for row, now, before in zip(rows, said, said_before, strict=True)
         ]
         verdicts = gates.judge(policy.gates, examples, validation=validation)
         if measured is not None:

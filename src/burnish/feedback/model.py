@@ -26,6 +26,7 @@ from enum import StrEnum
 from msgspec import Struct, field
 
 from burnish.kernel.errors import Conflict, InvalidInput, Unavailable, Unreadable
+from burnish.kernel.policy import ModelPolicy
 
 
 class MalformedFeedback(InvalidInput):
@@ -208,6 +209,17 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
     payload_allow: tuple[str, ...] = ()
     window_days: int = 30  # in which a prediction may be judged
     require_prediction: bool = False
+
+    @classmethod
+    def of(cls, policy: ModelPolicy) -> "ModelFacts":
+        """Return what a policy says to the front."""
+        return cls(
+            labels=policy.labels,
+            kind=policy.kind,
+            payload_allow=policy.payload.allow,
+            window_days=policy.feedback.window_days,
+            require_prediction=policy.feedback.require_prediction,
+        )
 
 
 class Key(Struct, frozen=True, kw_only=True):

@@ -231,6 +231,10 @@ class FeedbackStore(Protocol):
         """Return what the record of this identity says, if there is one."""
         ...
 
+    def of_shard(self, shard: str, first: int, *, model: str, limit: int) -> list[Verdict]:
+        """Return a model's verdicts of one shard at or beyond an offset, ascending."""
+        ...
+
     def newest(self, *, model: str | None, limit: int) -> list[Verdict]:
         """Return the verdicts received last, oldest first."""
         ...

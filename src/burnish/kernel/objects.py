@@ -35,6 +35,13 @@ class Objects(Protocol):
         """Tell whether the key is taken."""
         ...
 
+    def delete(self, key: str) -> None:
+        """Take the bytes away for good, if they are there: for a person's right, and for it alone.
+
+        The key is then free, but nothing else may be put there by who names keys by content.
+        """
+        ...
+
     def list(self, prefix: str) -> Iterator[str]:
         """Yield the keys below a folder such as `raw/`, sorted."""
         ...

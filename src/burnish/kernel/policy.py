@@ -13,6 +13,9 @@ from burnish.kernel.digest import canonical, digest
 from burnish.kernel.errors import InvalidInput
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+_COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
+_LONGEST_SHARD = 63  # characters, as the tables hold it
+_LARGEST_PAGE = 10_000  # rows
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
 _LONGEST_DAYS = 36_500  # a century stands for "always"
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -37,6 +40,14 @@ class Approval(StrEnum):
     AUTO = "auto"
 
 
+class NearDuplicate(StrEnum):
+    """Which payloads are taken for one, whatever subjects show them."""
+
+    OFF = "off"  # the same bytes
+    CONTENT = "content"  # the same pixels too, however they are packed
+    PERCEPTUAL = "perceptual"  # the same picture too: recompressed, resized, a little shifted
+
+
 class TriggerPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When to retrain; counts are *effective* corrections since the last training."""
 
@@ -52,6 +63,29 @@ class DatasetPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     validation: float = 0.2  # share of the subjects that are not held out
     holdout: int = 300  # subjects, drawn by hash from those not chosen by uncertainty
     holdout_source: str = ""  # if set, exactly this source's subjects are the holdout
+    look_budget: int = 50  # evaluations on one holdout, then another is drawn; 0: no end
+    actor_share: float = 0.3  # of the effective corrections that one actor may make; 1: all
+    reviewers: tuple[str, ...] = ()  # actors whose later verdict settles a contradiction
+    near_duplicate: NearDuplicate = NearDuplicate.CONTENT
+
+
+class SqlSource(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A database whose rows are feedback; it is only ever read."""
+
+    database: str  # its name; where it is, and its password, only the worker knows
+    query: str  # one SELECT, whose columns are named as the fields of a record
+    watermark: str  # the column that grows whenever a row is added or changed
+    key: str  # the column that tells rows of one watermark apart
+    row_limit: int = 500  # rows of one page
+
+
+def shard_of(model: str, source: str) -> str:
+    """Return the shard of the raw log that holds the rows of an SQL source.
+
+    >>> shard_of("laundry", "tasks")
+    'sql.laundry.tasks'
+    """
+    return f"sql.{model}.{source}"
 
 
 class PayloadPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -130,6 +164,7 @@ class ModelPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     gates: GatesPolicy = field(default_factory=GatesPolicy)
     release: ReleasePolicy = field(default_factory=ReleasePolicy)
     monitor: MonitorPolicy = field(default_factory=MonitorPolicy)
+    sources: dict[str, SqlSource] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -182,6 +217,7 @@ def _check(policy: ModelPolicy) -> None:
     duration(policy.train.max_train_time)
     shares = {
         "dataset.validation": policy.dataset.validation,
+        "dataset.actor_share": policy.dataset.actor_share,
         "capture.sample": policy.capture.sample,
         "gates.validation": policy.gates.validation,
         "gates.holdout": policy.gates.holdout,
@@ -196,6 +232,7 @@ def _check(policy: ModelPolicy) -> None:
         "trigger.min_days": policy.trigger.min_days,
         "trigger.urgent_corrections": policy.trigger.urgent_corrections,
         "dataset.holdout": policy.dataset.holdout,
+        "dataset.look_budget": policy.dataset.look_budget,
         "train.max_retries": policy.train.max_retries,
         "feedback.window_days": policy.feedback.window_days,
         "monitor.min_outcomes": policy.monitor.min_outcomes,
@@ -213,3 +250,24 @@ def _check(policy: ModelPolicy) -> None:
     for name, count in counts.items():
         if count < 0:
             raise PolicyError.of(name, count, "give zero or more")
+    for name, source in policy.sources.items():
+        _check_source(policy.name, name, source)
+
+
+def _check_source(model: str, name: str, source: SqlSource) -> None:
+    here = f"sources.{name}"
+    if _NAME.fullmatch(name) is None:
+        raise PolicyError.of("sources", name, "name it by a-z, 0-9 and -, starting with a letter")
+    if len(shard_of(model, name)) > _LONGEST_SHARD:
+        raise PolicyError.of(here, name, "choose a shorter name")
+    if _NAME.fullmatch(source.database) is None or "--" in source.database:
+        raise PolicyError.of(
+            f"{here}.database", source.database, "give its name: a-z, 0-9 and single -, no URL"
+        )
+    for field_, column in (("watermark", source.watermark), ("key", source.key)):
+        if _COLUMN.fullmatch(column) is None:
+            raise PolicyError.of(f"{here}.{field_}", column, "name a column of the query")
+    if not source.query.strip():
+        raise PolicyError.of(f"{here}.query", source.query, "write a SELECT")
+    if not 1 <= source.row_limit <= _LARGEST_PAGE:
+        raise PolicyError.of(f"{here}.row_limit", source.row_limit, f"give 1 to {_LARGEST_PAGE}")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
 
-from burnish.evaluation.ports import EvaluationUnit, Labelled
+from burnish.evaluation.ports import EvaluationUnit, HeldOut
 from burnish.kernel.ids import RunId
 from burnish.kernel.unit import Unit
 from burnish.models.ports import ModelStore
@@ -101,7 +101,7 @@ class Datasets(Protocol):
         """Return the id of the dataset version of these offsets, built if it is not there yet."""
         ...
 
-    def holdout(self, dataset: str) -> list[Labelled]:
+    def holdout(self, dataset: str) -> HeldOut:
         """Return the examples that no model of this epoch trains on."""
         ...
 

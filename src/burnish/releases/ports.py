@@ -59,6 +59,10 @@ class VersionStore(Protocol):
         """Return what a run has trained, if it has."""
         ...
 
+    def of_model(self, model: str) -> list[ModelVersion]:
+        """Return the versions of a model, newest first."""
+        ...
+
     def latest(self, model: str) -> ModelVersion | None:
         """Return the version of the greatest number, if there is one.
 

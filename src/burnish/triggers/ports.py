@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
+from burnish.datasets.contents import PayloadStore
 from burnish.feedback.ports import FeedbackStore
 from burnish.feedback.prediction import PredictionStore
 from burnish.feedback.verdict import Offsets
@@ -66,6 +67,11 @@ class TriggerUnit(Unit, Protocol):
     @property
     def predictions(self) -> PredictionStore:
         """What serving answered, to find the inputs that records refer to."""
+        ...
+
+    @property
+    def payloads(self) -> PayloadStore:
+        """What was found out about the inputs that records name."""
         ...
 
     @property

@@ -2,7 +2,9 @@
 
 from datetime import datetime
 
+from burnish.datasets.contents import known
 from burnish.datasets.curation import Exam, curate, locate
+from burnish.datasets.shares import over_share
 from burnish.datasets.splits import Ledger
 from burnish.feedback.verdict import Offsets
 from burnish.kernel.audit import SYSTEM, Actor
@@ -75,13 +77,21 @@ def count_effective(unit: TriggerUnit, policy: ModelPolicy, since: Offsets) -> i
     exam = Exam.of(verdicts, policy.dataset.holdout_source)
     curated = curate(
         verdicts,
-        locate(verdicts, predictions, policy.feedback.window),
+        locate(
+            verdicts,
+            predictions,
+            policy.feedback.window,
+            contents=known(unit.payloads, policy, verdicts),
+        ),
         exam=exam,
         rank=Ledger().rank(exam.subjects),
+        reviewers=policy.dataset.reviewers,
     )
-    return sum(
-        example.verdict.corrected
+    news = [
+        example
+        for example in curated.examples
+        if example.verdict.corrected
         and example.verdict.beyond(since)
         and example.subject not in exam.subjects
-        for example in curated.examples
-    )
+    ]
+    return len(news) - len(over_share(news, policy.dataset.actor_share))

@@ -1,6 +1,6 @@
 """The feedback projection in SQL: tables `feedback` and `shards`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -8,6 +8,8 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
+    delete,
+    func,
     insert,
     or_,
     select,
@@ -18,8 +20,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.elements import KeyedColumnElement
 
+from burnish.adapters.sql.erasures import chunks
 from burnish.adapters.sql.rows import bytewise, columns, inserting, read
-from burnish.adapters.sql.schema import feedback, shards
+from burnish.adapters.sql.schema import feedback, predictions, shards, tombstones
+from burnish.adapters.sql.schema_inputs import payload_sources
+from burnish.datasets.curation import OWN_STORE
+from burnish.feedback.erasure import Identity, Scope
 from burnish.feedback.verdict import Offsets, Verdict
 from burnish.kernel.errors import Stale
 
@@ -53,10 +59,15 @@ class FeedbackStore:
             raise stale from error
 
     def add(self, verdicts: Sequence[Verdict]) -> set[str]:
-        """Keep verdicts, one per identity: of copies the one of lowest precedence, at any time."""
+        """Keep verdicts, one per identity: of copies the one of lowest precedence, at any time.
+
+        A late copy of an erased record is not kept.
+        """
         first: dict[tuple[str, str], Verdict] = {}
         for verdict in sorted(verdicts, key=lambda verdict: verdict.precedence):
             first.setdefault(verdict.identity, verdict)
+        for identity in self._erased(first):
+            del first[identity]
         if not first:
             return set()
         added = inserting(self._connection, feedback)
@@ -74,6 +85,11 @@ class FeedbackStore:
         query = select(feedback).where(feedback.c.source == source, feedback.c.id == id_)
         row = self._connection.execute(query).mappings().one_or_none()
         return None if row is None else read(row, Verdict)
+
+    def of_shard(self, shard: str, first: int, *, model: str, limit: int) -> list[Verdict]:
+        """Return a model's verdicts of one shard at or beyond an offset, ascending."""
+        query = select(feedback).where(feedback.c.shard == shard, feedback.c.offset >= first)
+        return self._verdicts(query.order_by(feedback.c.offset).limit(limit), model)
 
     def newest(self, *, model: str | None, limit: int) -> list[Verdict]:
         """Return the verdicts received last, oldest first."""
@@ -94,6 +110,95 @@ class FeedbackStore:
             select(feedback).where(feedback.c.model == model, feedback.c.subject_id.in_(touched))
         )
         return [read(row, Verdict) for row in rows.mappings()]
+
+    def in_scope(self, scope: Scope) -> list[Verdict]:
+        """Return the verdicts that a request to erase means."""
+        wanted = {
+            feedback.c.subject_id: scope.subject,
+            feedback.c.source: scope.source,
+            feedback.c.id: scope.id,
+        }
+        query = select(feedback).where(
+            *(column == value for column, value in wanted.items() if value is not None)
+        )
+        return self._verdicts(query.order_by(feedback.c.source, feedback.c.id), scope.model)
+
+    def forget(self, identities: Collection[Identity]) -> None:
+        """Take verdicts out of the projection."""
+        for source, id_ in sorted(identities):
+            self._connection.execute(
+                delete(feedback).where(feedback.c.source == source, feedback.c.id == id_)
+            )
+
+    def judging(self, payloads: Collection[str]) -> set[str]:
+        """Return those of these payloads, by digest, that a verdict still judges."""
+        found: set[str] = set()
+        for chunk in chunks(payloads):
+            named = select(feedback.c.payload).where(
+                feedback.c.payload.in_([OWN_STORE + digest for digest in chunk])
+            )
+            found.update(
+                uri.removeprefix(OWN_STORE) for uri in self._connection.execute(named).scalars()
+            )
+            captured = (
+                select(predictions.c.payload_sha256)
+                .join(feedback, feedback.c.prediction_id == predictions.c.id)
+                .where(predictions.c.payload_sha256.in_(chunk), feedback.c.payload.is_(None))
+            )
+            found.update(self._connection.execute(captured).scalars())
+            fetched = (
+                select(payload_sources.c.sha256)
+                .join(feedback, feedback.c.payload == payload_sources.c.uri)
+                .where(payload_sources.c.sha256.in_(chunk))
+            )
+            found.update(self._connection.execute(fetched).scalars())
+        return found
+
+    def disputed(self, model: str, *, limit: int) -> list[Verdict]:
+        """Return all verdicts on subjects or payloads that were not always given one label.
+
+        Of the subjects with the lowest names, `limit` of those disputed by subject and as many of
+        those disputed by payload.
+        """
+        said = select(feedback).where(feedback.c.model == model)
+        many = func.count(feedback.c.final.distinct()) > 1
+        subjects = (
+            select(feedback.c.subject_id)
+            .where(feedback.c.model == model)
+            .group_by(feedback.c.subject_id)
+            .having(many)
+            .order_by(feedback.c.subject_id)
+            .limit(limit)
+        )
+        shown = func.coalesce(feedback.c.payload, OWN_STORE + predictions.c.payload_sha256)
+        seen = feedback.outerjoin(predictions, feedback.c.prediction_id == predictions.c.id)
+        payloads = (
+            select(shown)
+            .select_from(seen)
+            .where(feedback.c.model == model, shown.is_not(None))
+            .group_by(shown)
+            .having(many)
+            .order_by(func.min(feedback.c.subject_id))
+            .limit(limit)
+        )
+        showing = (
+            select(feedback.c.subject_id)
+            .select_from(seen)
+            .where(feedback.c.model == model, shown.in_(payloads))
+        )
+        query = said.where(
+            or_(feedback.c.subject_id.in_(subjects), feedback.c.subject_id.in_(showing))
+        )
+        return self._verdicts(query, None)
+
+    def _erased(self, identities: Collection[Identity]) -> set[Identity]:
+        if self._connection.execute(select(tombstones.c.id).limit(1)).first() is None:
+            return set()
+        found: set[Identity] = set()
+        for chunk in chunks({id_ for _, id_ in identities}):
+            query = select(tombstones.c.source, tombstones.c.id).where(tombstones.c.id.in_(chunk))
+            found.update((row.source, row.id) for row in self._connection.execute(query))
+        return found & set(identities)
 
     def _verdicts(self, query: Select[Any], model: str | None) -> list[Verdict]:
         if model is not None:

@@ -29,10 +29,14 @@ class SqlQuarantineIndex:
     def note(self, entries: Sequence[Entry]) -> None:
         """Add rows; those that are there already stay as they are."""
         with writing(self._engine) as connection:
-            statement = inserting(connection, quarantine).on_conflict_do_nothing(
-                index_elements=["id"]
-            )
-            connection.execute(statement, [columns(entry) for entry in entries])
+            note(connection, entries)
+
+
+def note(connection: Connection, entries: Sequence[Entry]) -> None:
+    """Add rows inside a transaction; those that are there already stay as they are."""
+    if entries:
+        statement = inserting(connection, quarantine).on_conflict_do_nothing(index_elements=["id"])
+        connection.execute(statement, [columns(entry) for entry in entries])
 
 
 class QuarantineStore:

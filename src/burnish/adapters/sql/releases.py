@@ -140,12 +140,16 @@ class SqlVersions:
         row = self._connection.execute(query).mappings().one_or_none()
         return None if row is None else read(row, ModelVersion)
 
+    def of_model(self, model: str) -> list[ModelVersion]:
+        """Return the versions of a model, newest first."""
+        query = select(model_versions).where(model_versions.c.model == model)
+        versions = [read(row, ModelVersion) for row in self._connection.execute(query).mappings()]
+        return sorted(versions, key=lambda version: numbers(version.version), reverse=True)
+
     def latest(self, model: str) -> ModelVersion | None:
         """Return the version of the greatest number, if there is one."""
         self._locks.model(model)
-        query = select(model_versions).where(model_versions.c.model == model)
-        versions = (read(row, ModelVersion) for row in self._connection.execute(query).mappings())
-        return max(versions, key=lambda version: numbers(version.version), default=None)
+        return next(iter(self.of_model(model)), None)
 
 
 class SqlReplicas:

@@ -1,64 +1,28 @@
 """Every table of the metadata database. The migrations beside make exactly these."""
 
-from datetime import UTC, datetime
+from typing import Final
 
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     Float,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
 )
-from sqlalchemy.dialects import sqlite
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+from burnish.adapters.sql.columns import Moment, metadata
+from burnish.adapters.sql.columns import Serial as _Serial
+from burnish.adapters.sql.columns import Time as _Time
+from burnish.adapters.sql.schema_inputs import payload_contents, payload_sources, sql_sources
 
-_Serial = BigInteger().with_variant(sqlite.INTEGER(), "sqlite")  # SQLite counts only INTEGER keys
-
-
-class Moment(TypeDecorator[datetime]):
-    """A moment in UTC; SQLite, which knows no time zones, keeps it without one.
-
-    PostgreSQL tells it in the zone of the session, which is whatever the server was set to.
-    """
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Turn any zone into UTC; a moment without a zone is a mistake of the caller."""
-        del dialect
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value!r} has no time zone: give a moment in UTC")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give UTC back."""
-        del dialect
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-_Time = Moment()
+__all__ = ["Moment", "metadata"]  # with every table below
+INPUTS: Final = (sql_sources, payload_sources, payload_contents)  # import them from their module
 
 # --- models and their policies
 
@@ -179,7 +143,47 @@ datasets = Table(
     Column("left_out", JSON, nullable=False),  # reason -> records
     Column("manifest", String(71), nullable=False),  # its digest, which is part of its key
     Column("created_at", _Time, nullable=False),
+    Column("epoch", Integer, nullable=False, server_default="1"),  # of its holdout
     UniqueConstraint("model", "number"),
+)
+
+holdout_looks = Table(
+    "holdout_looks",
+    metadata,
+    Column("run", String(36), primary_key=True),  # looks once
+    Column("model", String(63), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("dataset", String(80), nullable=False),
+    Column("candidate", String(63), nullable=False),
+    Column("at", _Time, nullable=False),
+    Index("ix_holdout_looks_epoch", "model", "epoch"),
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("at", _Time, nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("records", Integer, nullable=False),
+    Column("datasets", JSON, nullable=False),
+    Column("models", JSON, nullable=False),
+    Column("payloads_removed", Integer, nullable=False),
+    Column("payloads_kept", Integer, nullable=False),
+    Column("finished_at", _Time),
+)
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("source", String(255), primary_key=True),
+    Column("id", String(255), primary_key=True),
+    Column("erasure", String(36), nullable=False, index=True),
+    Column("model", String(63), nullable=False),
+    Column("payload_sha256", String(71), index=True),
+    Column("at", _Time, nullable=False),
+    Index("ix_tombstones_model_at", "model", "at"),
 )
 
 decisions = Table(

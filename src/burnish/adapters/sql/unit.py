@@ -9,11 +9,14 @@ from sqlalchemy import Connection, Engine
 
 from burnish.adapters.sql.datasets import DatasetStore
 from burnish.adapters.sql.engine import writing
+from burnish.adapters.sql.erasures import SqlTombstones
 from burnish.adapters.sql.feedback import FeedbackStore
 from burnish.adapters.sql.jobs import SqlJobs
 from burnish.adapters.sql.locks import Locks
+from burnish.adapters.sql.looks import SqlLooks
 from burnish.adapters.sql.models import SqlModels
 from burnish.adapters.sql.monitoring import SqlOutcomes
+from burnish.adapters.sql.payloads import SqlPayloads
 from burnish.adapters.sql.predictions import SqlPredictions
 from burnish.adapters.sql.quarantine import QuarantineStore
 from burnish.adapters.sql.releases import SqlReleases, SqlReplicas, SqlVersions
@@ -95,7 +98,10 @@ class SqlUnit:
         self.feedback = FeedbackStore(connection)
         self.quarantine = QuarantineStore(connection)
         self.predictions = SqlPredictions(self._engine)
+        self.payloads = SqlPayloads(self._engine)
         self.datasets = DatasetStore(connection, locks)
+        self.looks = SqlLooks(connection)
+        self.tombstones = SqlTombstones(connection)
         self.decisions = DecisionStore(connection)
         self.outcomes = SqlOutcomes(connection)
         self.audit_log = self.audit

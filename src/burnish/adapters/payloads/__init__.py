@@ -1,0 +1,1 @@
+"""Inputs that lie elsewhere, brought into our own store, and what they show."""

@@ -1,0 +1,1 @@
+"""SQL databases that are read, and never written, for feedback."""
