@@ -59,7 +59,7 @@ lock:  ## Pin every requirement anew, with hashes (needs uv)
 	@mkdir -p requirements
 	$(LOCK) --upgrade --group build -o requirements/build.txt
 	$(LOCK) --upgrade pyproject.toml -o requirements/core.txt
-	@for extra in croissant demo rabbitmq test; do \
+	@for extra in bench croissant demo rabbitmq ray test; do \
 		echo "Locking the extra $$extra"; \
 		$(LOCK) --upgrade --extra $$extra pyproject.toml --constraint requirements/core.txt \
 			-o requirements/$$extra.txt \
@@ -90,9 +90,10 @@ $(VENV)/.demo: $(VENV)/.core requirements/demo.txt
 	@touch $@
 
 # RUNLEVEL=1: what is installed for the tests is not started; they start servers of their own.
-$(VENV)/.test: $(VENV)/.demo requirements/rabbitmq.txt requirements/test.txt requirements/debian-test.txt
+$(VENV)/.test: $(VENV)/.demo requirements/rabbitmq.txt requirements/ray.txt requirements/test.txt \
+	requirements/debian-test.txt
 	@echo "Installing the test tools"
-	@$(LOCKED) -r requirements/rabbitmq.txt -r requirements/test.txt
+	@$(LOCKED) -r requirements/rabbitmq.txt -r requirements/ray.txt -r requirements/test.txt
 	@wanted=$$(sed -E 's/#.*//' requirements/debian-test.txt | xargs); missing=""; \
 	for package in $$wanted; do \
 		dpkg-query -W -f '$${db:Status-Status}' "$$package" 2>/dev/null | grep -qx installed \

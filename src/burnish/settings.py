@@ -211,6 +211,22 @@ class PayloadsSettings(Struct, frozen=True, kw_only=True):
     ] = False
 
 
+class DatasetsSettings(Struct, frozen=True, kw_only=True):
+    """How dataset versions are built."""
+
+    engine: Annotated[
+        Annotated[str, Meta(pattern=r"^(local|ray://.+)$")],
+        Meta(
+            description="Where a build reads the raw log: local, or ray://HOST:PORT for a Ray "
+            "cluster, whose nodes must reach the object store."
+        ),
+    ] = "local"
+    processes: Annotated[
+        int,
+        Meta(ge=0, description="Processes that read at once when local; 0: one per processor."),
+    ] = 0
+
+
 class ServeSettings(Struct, frozen=True, kw_only=True):
     """Serving: answers predictions with the active release."""
 
@@ -272,6 +288,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ingest: IngestSettings = field(default_factory=IngestSettings)
     control: ControlSettings = field(default_factory=ControlSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
+    datasets: DatasetsSettings = field(default_factory=DatasetsSettings)
     payloads: PayloadsSettings = field(default_factory=PayloadsSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)

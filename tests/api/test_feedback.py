@@ -11,6 +11,7 @@ from burnish import __version__
 from burnish.adapters.raw_log import RawLogReader
 from burnish.adapters.system import utc_now
 from burnish.client.http import Http
+from burnish.datasets.reading import SerialReader
 from burnish.datasets.service import DatasetService
 from burnish.feedback.parse import record_of
 from burnish.feedback.service import project
@@ -106,7 +107,7 @@ def test_a_journey_goes_from_the_spool_to_the_dataset(
     raw_log = RawLogReader(world.house.objects, world.house.engine)
     service = DatasetService(
         raw_log=raw_log,
-        parse=record_of,
+        reader=SerialReader(raw_log, record_of),
         objects=world.house.objects,
         units=world.house.unit,
         clock=utc_now,

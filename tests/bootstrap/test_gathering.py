@@ -13,6 +13,7 @@ from burnish.adapters.sources.places import SourceFailed
 from burnish.adapters.system import utc_now
 from burnish.bootstrap.gathering import gathering
 from burnish.bootstrap.house import House
+from burnish.datasets.reading import SerialReader
 from burnish.datasets.service import DatasetService
 from burnish.feedback.parse import record_of
 from burnish.feedback.service import project
@@ -87,7 +88,11 @@ def test_rows_and_their_photos_become_a_dataset(house: House) -> None:
     offsets = dict(gatherer.for_run(policy))
     assert offsets == {"sql.laundry.tasks": ROWS}
     service = DatasetService(
-        raw_log=log, parse=record_of, objects=house.objects, units=house.unit, clock=utc_now
+        raw_log=log,
+        reader=SerialReader(log, record_of),
+        objects=house.objects,
+        units=house.unit,
+        clock=utc_now,
     )
     dataset = service.build(policy, offsets)
     assert len(list(service.rows(dataset))) == ROWS

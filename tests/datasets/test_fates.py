@@ -1,81 +1,67 @@
-"""What became of one record is found without reading what became of all."""
+"""What became of each line of the raw log is told by the version, line by line and all at once."""
 
-from collections.abc import Iterator
-from datetime import timedelta
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from burnish.datasets import manifest
-from burnish.datasets.model import DatasetCorrupt, Fate, Split
-from burnish.kernel.objects import ObjectNotFound
-from support.samples import dataset
+from burnish.datasets.model import DatasetCorrupt, Reason
+from burnish.datasets.versions import find_fate, load_fates
+from burnish.feedback.model import FeedbackRecord
+from support.samples import policy
 
-
-class Shelf:
-    """Objects in memory, and how often they were read."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
-        self.reads = 0
-
-    def put(self, key: str, data: bytes) -> None:
-        assert self.kept.setdefault(key, data) == data
-
-    def get(self, key: str) -> bytes:
-        self.reads += 1
-        if key not in self.kept:
-            raise ObjectNotFound.of("object", key)
-        return self.kept[key]
-
-    def exists(self, key: str) -> bool:
-        return key in self.kept
-
-    def list(self, prefix: str) -> Iterator[str]:
-        yield from sorted(key for key in self.kept if key.startswith(prefix))
-
-    def presign(self, key: str, method: Literal["GET", "PUT"], lifetime: timedelta) -> str:
-        raise NotImplementedError
+World = Any
+About = Callable[..., FeedbackRecord]
 
 
-def fate(place: tuple[str, int]) -> Fate:
-    shard, offset = place
-    return Fate(
-        shard=shard, offset=offset, source="app", id=f"{offset}", subject="s", split=Split.TRAIN
-    )
+@pytest.fixture
+def grown(world: World, about: About) -> World:
+    """A world with two versions on two shards; the second changed fates of the first."""
+    rules = policy(dataset={"holdout": 5, "validation": 0.2})
+    for numbers, shard in ((range(60), "1"), (range(50, 70), "0")):
+        world.say(
+            *(
+                about(
+                    f"s-{n}", "good" if n % 2 else "defect",
+                    id=f"{numbers.stop}-{n}", payload=world.photo(f"p-{n}"),
+                )
+                for n in numbers
+            ),
+            "no record",
+            shard=shard,
+        )  # fmt: skip
+        world.service.build(rules, world.raw_log.end())
+    return world
 
 
-@pytest.fixture(autouse=True)
-def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manifest, "BLOCK_LINES", 3)
+def test_the_fate_of_any_line_is_the_one_in_the_list(grown: World) -> None:
+    for version in grown.service.versions():
+        fates = list(load_fates(grown.objects, version))
+        assert [(fate.shard, fate.offset) for fate in fates] == [
+            (shard, offset)
+            for shard, end in sorted(version.offsets.items())
+            for offset in range(end)
+        ]
+        for fate in fates:
+            assert find_fate(grown.objects, version, fate.shard, fate.offset) == fate
+        assert find_fate(grown.objects, version, "1", 1000) is None
+        assert find_fate(grown.objects, version, "other", 0) is None
 
 
-PLACES = st.tuples(st.sampled_from(["0", "1", "a"]), st.integers(0, 30))
-
-
-@given(places=st.sets(PLACES), asked=PLACES)
-def test_the_fate_of_any_line_is_found_in_two_reads(
-    places: set[tuple[str, int]], asked: tuple[str, int]
+def test_a_version_goes_on_telling_its_own_fates_when_its_successor_tells_others(
+    grown: World,
 ) -> None:
-    shelf, version = Shelf(), dataset(1)
-    fates = [fate(place) for place in sorted(places)]
-    blocks = manifest.store_fates(shelf, version.digest, fates)
-    manifest.store_fate_index(shelf, version, blocks)
-    found = manifest.find_fate(shelf, version, *asked)
-    assert found == (fate(asked) if asked in places else None)
-    assert shelf.reads <= 2
-    again: list[Any] = [
-        one for block in blocks for one in manifest.load_lines(shelf, block.file, Fate)
-    ]
-    assert again == fates
+    newest, oldest = grown.service.versions()
+    before, after = (find_fate(grown.objects, one, "1", 55) for one in (oldest, newest))
+    assert before is not None
+    assert after is not None
+    assert (before.reason, after.reason) == (None, Reason.SUPERSEDED)
 
 
-def test_a_block_that_is_not_what_its_digest_says_is_not_believed() -> None:
-    shelf, version = Shelf(), dataset(1)
-    blocks = manifest.store_fates(shelf, version.digest, [fate(("0", 1))])
-    manifest.store_fate_index(shelf, version, blocks)
-    shelf.kept[blocks[0].file.key] += b" "
+def test_a_layer_that_is_not_what_its_digest_says_is_not_believed(grown: World) -> None:
+    newest = grown.service.versions()[0]
+    file = grown.service.manifest(newest).layers[-1]
+    path = grown.objects.folder.path(file.key)
+    path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(DatasetCorrupt, match="restore it from a backup"):
-        manifest.find_fate(shelf, version, "0", 1)
+        list(load_fates(grown.objects, newest))

@@ -9,7 +9,8 @@ from msgspec import structs
 from sqlalchemy import func, select
 
 from burnish.adapters.sql.schema import audit, datasets, outbox
-from burnish.datasets.manifest import manifest_key, rows_key
+from burnish.datasets.digests import rows_digest
+from burnish.datasets.manifest import manifest_key
 from burnish.datasets.model import (
     ClassTooSmall,
     DatasetCorrupt,
@@ -69,7 +70,7 @@ def test_a_build_leaves_a_version_that_reads_back_whole(world: World, about: Abo
     assert sum(sum(labels.values()) for labels in dataset.counts.values()) == 60
     assert sum(dataset.counts["holdout"].values()) == 10
     manifest = world.service.manifest(dataset)
-    assert manifest.payloads == sorted(row.payload_sha256 for row in rows)
+    assert rows_digest(rows, policy().digest) == dataset.digest
     assert manifest.sources[0].offsets == {"0": 60}
     assert manifest.tools == {"burnish": "test"}
     assert manifest.corrections.effective == dataset.corrections == 50
@@ -197,7 +198,7 @@ def test_wherever_a_build_dies_nothing_half_built_is_seen_and_the_next_one_succe
     world: World, about: About
 ) -> None:
     people_judge(world, about, range(60))
-    for survives in range(4):
+    for survives in range(3):
         dying = replace(world.service, objects=FailingObjects(world.objects, survives))
         with pytest.raises(PowerCut):
             dying.build(policy(), world.raw_log.end())
@@ -205,8 +206,7 @@ def test_wherever_a_build_dies_nothing_half_built_is_seen_and_the_next_one_succe
         # More records that add no row: equal digest, other offsets, other manifest and fates.
         people_judge(world, about, range(survives, survives + 1))
     dataset = world.service.build(policy(), world.raw_log.end())
-    expected = {rows_key(dataset.digest), manifest_key(dataset.digest, dataset.manifest)}
-    assert expected <= set(world.objects.list("datasets/"))
+    assert manifest_key(dataset.digest, dataset.manifest) in set(world.objects.list("datasets/"))
     assert len(list(world.service.rows(dataset))) == 60
 
 

@@ -146,8 +146,8 @@ def test_a_lost_or_changed_payload_is_found(shop: Shop, first: Dataset, tmp_path
 
 
 def test_a_changed_file_is_found(shop: Shop, first: Dataset, tmp_path: Path) -> None:
-    for path in (tmp_path / "objects" / "datasets").rglob("rows*"):
-        path.write_bytes(path.read_bytes().replace(b'"defect"', b'"good"', 1))
+    for path in (tmp_path / "objects" / "datasets").rglob("layer*"):
+        path.write_bytes(path.read_bytes() + b" ")
     result = shop.run("dataset", "verify", first.id)
     assert result.exit_code == 1
     assert "restore it from a backup" in result.stdout

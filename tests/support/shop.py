@@ -26,6 +26,7 @@ from burnish.cli.session import Endpoints, Surroundings
 from burnish.client.api import ApiClient
 from burnish.datasets.erasing import Eraser
 from burnish.datasets.model import Dataset
+from burnish.datasets.reading import SerialReader
 from burnish.datasets.service import DatasetService
 from burnish.feedback.parse import record_of
 from burnish.kernel.ids import RunId
@@ -49,7 +50,7 @@ class Shop(World):
         self.raw_log = RawLogReader(self.objects, self.engine)
         self.service = DatasetService(
             raw_log=self.raw_log,
-            parse=record_of,
+            reader=SerialReader(self.raw_log, record_of),
             objects=self.objects,
             units=self.unit,
             clock=utc_now,

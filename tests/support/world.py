@@ -13,6 +13,7 @@ from burnish.adapters.objects import LocalObjects
 from burnish.adapters.raw_log import RawLogReader, encode, object_key
 from burnish.adapters.sql.predictions import SqlPredictions
 from burnish.adapters.sql.raw_log import SqlManifest
+from burnish.datasets.reading import SerialReader
 from burnish.datasets.service import DatasetService
 from burnish.feedback.model import FeedbackRecord, RawObject, RawRecord
 from burnish.feedback.parse import PLAIN, record_of
@@ -38,7 +39,7 @@ class World(Ledger):
         self.predictions = SqlPredictions(self.engine)
         self.service = DatasetService(
             raw_log=self.raw_log,
-            parse=record_of,
+            reader=SerialReader(self.raw_log, record_of),
             objects=self.objects,
             units=self.unit,
             clock=self.clock,

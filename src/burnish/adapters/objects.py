@@ -2,10 +2,12 @@
 
 import hashlib
 import hmac
+import mmap
 import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, Literal, Protocol
@@ -49,6 +51,24 @@ def checked_key(key: str) -> list[str]:
     return names
 
 
+@dataclass(frozen=True)
+class Folder:
+    """Objects below a folder, only to be read; it travels to other processes, without secrets."""
+
+    root: Path
+
+    def get(self, key: str) -> bytes:
+        """Return the bytes. Raises ObjectNotFound."""
+        try:
+            return self.path(key).read_bytes()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise ObjectNotFound.of("object", key) from None
+
+    def path(self, key: str) -> Path:
+        """Return where an object lies. Raises BadKey."""
+        return self.root.joinpath(*checked_key(key))
+
+
 class LocalObjects:
     """Objects as files below a folder.
 
@@ -60,7 +80,7 @@ class LocalObjects:
     """
 
     def __init__(self, root: Path, *, base_url: str, secret: bytes, clock: Clock) -> None:
-        self._root = root
+        self.folder = Folder(root)
         self._base_url = base_url.rstrip("/")
         self._secret = secret
         self._clock = clock
@@ -83,8 +103,13 @@ class LocalObjects:
 
     def get(self, key: str) -> bytes:
         """Return the bytes. Raises ObjectNotFound."""
+        return self.folder.get(key)
+
+    def map(self, key: str) -> memoryview:
+        """Return the bytes, read as they are looked at. Raises ObjectNotFound."""
         try:
-            return self._path(key).read_bytes()
+            with self._path(key).open("rb") as file:
+                return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise ObjectNotFound.of("object", key) from None
 
@@ -102,7 +127,7 @@ class LocalObjects:
     def list(self, prefix: str) -> Iterator[str]:
         """Yield the keys below a folder such as `raw/`, sorted."""
         folder = prefix.rstrip("/")
-        yield from _walk(self._path(folder) if folder else self._root, prefix=folder)
+        yield from _walk(self._path(folder) if folder else self.folder.root, prefix=folder)
 
     def presign(self, key: str, method: Literal["GET", "PUT"], lifetime: timedelta) -> str:
         """Return a URL that lets its bearer do this one thing for so long, without a key."""
@@ -127,7 +152,7 @@ class LocalObjects:
         return hmac.new(self._secret, message, hashlib.sha256).hexdigest()
 
     def _path(self, key: str) -> Path:
-        return self._root.joinpath(*checked_key(key))
+        return self.folder.path(key)
 
 
 def _same(path: Path, data: bytes) -> bool:

@@ -14,8 +14,8 @@ from msgspec import Meta, Struct, field
 from burnish.api.auth import Asked
 from burnish.api.control import Control, View
 from burnish.api.problems import RESPONSES
-from burnish.datasets.manifest import find_fate
 from burnish.datasets.model import Dataset, Reason, Split
+from burnish.datasets.versions import find_fate
 from burnish.feedback.journey import Received, trace
 from burnish.feedback.parse import record_of
 from burnish.feedback.quarantine import Entry

@@ -16,6 +16,7 @@ from burnish.api.app import build
 from burnish.api.control import Control
 from burnish.bootstrap.house import House
 from burnish.client.api import ApiClient, ApiProblem, Unreachable
+from burnish.datasets.reading import SerialReader
 from burnish.datasets.service import DatasetService
 from burnish.feedback.parse import record_of
 from burnish.feedback.service import project
@@ -70,8 +71,8 @@ def application(house: House, draining: Callable[[], bool]) -> Litestar:
         raw_log=raw_log,
         datasets=DatasetService(
             raw_log=raw_log,
-            parse=record_of,
-            objects=house.objects,
+            reader=SerialReader(raw_log, record_of),
+            objects=house.mapped(),
             units=house.view,
             clock=utc_now,
         ),

@@ -12,10 +12,12 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from burnish.adapters import durable
+from burnish.adapters.daft_datasets import Store
 from burnish.adapters.directory import PublishedDirectory
 from burnish.adapters.durable import DbosMessenger
 from burnish.adapters.files import write_durably
 from burnish.adapters.lock import locked
+from burnish.adapters.mapped_objects import MappedObjects
 from burnish.adapters.objects import LocalObjects, SignedObjects
 from burnish.adapters.objects_s3 import Credentials, S3Objects, StoreUnavailable
 from burnish.adapters.secrets import Secrets, ensure_secrets
@@ -28,6 +30,7 @@ from burnish.adapters.tokens import KEY_ID, JwtTokens
 from burnish.feedback.model import Key, ModelFacts, Published
 from burnish.kernel.audit import SYSTEM, Actor
 from burnish.kernel.errors import InvalidInput
+from burnish.kernel.objects import Objects
 from burnish.kernel.policy import parse_policy
 from burnish.models.service import apply_policy
 from burnish.settings import Settings
@@ -111,6 +114,17 @@ class House:
         """Let go of the database."""
         self.messenger.close()
         self.engine.dispose()
+
+    def mapped(self) -> Objects:
+        """Return the object store as one whose large objects can be looked into."""
+        if isinstance(self.objects, LocalObjects):
+            return self.objects
+        return MappedObjects(self.objects, self.settings.data / "cache" / "layers")
+
+    @property
+    def readable(self) -> Store:
+        """The object store as it can travel to where a dataset build reads."""
+        return self.objects.folder if isinstance(self.objects, LocalObjects) else self.objects
 
     def _import_policies(self) -> None:
         """Apply every policy file that has changed since it was last imported here.

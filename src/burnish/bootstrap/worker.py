@@ -12,12 +12,14 @@ from typing import Final
 import structlog
 
 from burnish import __version__
+from burnish.adapters.daft_datasets import DaftReader
 from burnish.adapters.dataset_inputs import ArtifactOutputs, DatasetInputs
 from burnish.adapters.durable import DbosEngine
 from burnish.adapters.health import HealthServer
 from burnish.adapters.onnx import OnnxEngine
 from burnish.adapters.raw_log import RawLogReader
 from burnish.adapters.sandbox import ChildSandbox
+from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.subprocess_jobs import SubprocessLauncher
 from burnish.adapters.system import new_id, utc_now
 from burnish.bootstrap.following import RECONSIDER_S, Follower
@@ -122,8 +124,14 @@ class Worker:
         datasets = DatasetInputs(
             DatasetService(
                 raw_log=self._raw_log,
-                parse=record_of,
-                objects=house.objects,
+                reader=DaftReader(
+                    house.readable,
+                    SqlManifest(house.engine),
+                    record_of,
+                    engine=settings.datasets.engine,
+                    processes=settings.datasets.processes or len(os.sched_getaffinity(0)),
+                ),
+                objects=house.mapped(),
                 units=house.unit,
                 clock=utc_now,
                 tools={"burnish": __version__},

@@ -1,4 +1,8 @@
-"""Assembly: from lines of the raw log to the rows of a version; pure, and blind to their order."""
+"""Assembly: from lines of the raw log to the rows of a version; pure, and blind to their order.
+
+This is what a build means. `growth` comes to the same, and is what builds run where they can; tests
+compare them.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -8,7 +12,7 @@ from msgspec import Struct
 from burnish.datasets.checks import check
 from burnish.datasets.contents import NOTHING_KNOWN, Contents
 from burnish.datasets.curation import Exam, Inputs, curate, locate
-from burnish.datasets.manifest import rows_digest
+from burnish.datasets.digests import rows_digest
 from burnish.datasets.model import DatasetError, Fate, Reason, Row
 from burnish.datasets.shares import over_share
 from burnish.datasets.splits import Ledger, divide, judges
@@ -56,6 +60,23 @@ def assemble(
 
     Raises LabelOutsideSet, ClassTooSmall, EmptySplit.
     """
+    inputs = locate(verdicts, predictions, policy.feedback.window, gone=gone, contents=contents)
+    return assembled(
+        verdicts, inputs, policy, parent, unreadable=unreadable, erased=erased, spent=spent
+    )
+
+
+def assembled(
+    verdicts: Sequence[Verdict],
+    inputs: Inputs,
+    policy: ModelPolicy,
+    parent: Ledger,
+    *,
+    unreadable: Sequence[tuple[str, RawRecord]] = (),
+    erased: Collection[Identity] = frozenset(),
+    spent: bool = False,
+) -> Assembled:
+    """Curate and split verdicts of which it is known what each judges; else as `assemble`."""
     said = [verdict for verdict in verdicts if verdict.identity not in erased]
     gaps = [
         Fate(
@@ -78,8 +99,6 @@ def assemble(
         )
         for shard, raw in unreadable
     ]
-
-    inputs = locate(said, predictions, policy.feedback.window, gone=gone, contents=contents)
 
     def under(ledger: Ledger, *, worn: bool = False) -> Assembled:
         return _assembled(said, policy, ledger, inputs=inputs, gaps=gaps, worn=worn)

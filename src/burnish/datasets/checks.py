@@ -1,7 +1,7 @@
 """What a dataset must have before a model may be trained and judged on it."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from burnish.datasets.advice import ADVICE, is_to_do
 from burnish.datasets.model import (
@@ -15,6 +15,8 @@ from burnish.datasets.model import (
 )
 from burnish.kernel.policy import ModelPolicy
 
+Counts = Mapping[str, Mapping[str, int]]  # split -> label -> examples
+
 
 def check(rows: Sequence[Row], policy: ModelPolicy, left_out: Iterable[Reason] = ()) -> None:
     """Refuse rows on which no model can be trained and judged.
@@ -22,10 +24,38 @@ def check(rows: Sequence[Row], policy: ModelPolicy, left_out: Iterable[Reason] =
     Raises LabelOutsideSet, ClassTooSmall or EmptySplit; each says what to do, and why records
     were left out, since that is often the cause.
     """
-    _labels(rows, policy)
+    check_labels(rows, policy)
+    seen = Counter((row.split, row.label) for row in rows)
+    counts = {
+        split.value: {label: seen[split, label] for label in policy.labels} for split in Split
+    }
+    check_counts(counts, policy, Counter(reason.value for reason in left_out))
+
+
+def check_labels(rows: Iterable[Row], policy: ModelPolicy) -> None:
+    """Raise LabelOutsideSet for the first row whose label the policy does not know."""
+    for row in rows:
+        if row.label not in policy.labels:
+            raise LabelOutsideSet(
+                f"The last verdict on subject {row.subject!r} is {row.label!r}, but"
+                f" {policy.name} knows {', '.join(policy.labels)}: add the label to `labels` in"
+                " the policy, or send a verdict on the subject with one of these.",
+                subject=row.subject,
+                label=row.label,
+            )
+
+
+def check_counts(counts: Counts, policy: ModelPolicy, left_out: Mapping[str, int]) -> None:
+    """Raise ClassTooSmall or EmptySplit if a label or a split has too few examples.
+
+    Args:
+        counts: of examples, by split and label.
+        policy: the model's.
+        left_out: how many records are in no split, by reason.
+    """
     why = _explain(left_out)
-    _classes(rows, policy, why)
-    sizes = Counter(row.split for row in rows)
+    _classes(counts[Split.TRAIN], policy, why)
+    sizes = {split: sum(labels.values()) for split, labels in counts.items()}
     if policy.dataset.validation > 0 and not sizes[Split.VALIDATION]:
         raise EmptySplit(
             f"No example of {policy.name} fell into validation, of {sizes[Split.TRAIN]} that train:"
@@ -47,20 +77,7 @@ def check(rows: Sequence[Row], policy: ModelPolicy, left_out: Iterable[Reason] =
         )
 
 
-def _labels(rows: Sequence[Row], policy: ModelPolicy) -> None:
-    for row in rows:
-        if row.label not in policy.labels:
-            raise LabelOutsideSet(
-                f"The last verdict on subject {row.subject!r} is {row.label!r}, but"
-                f" {policy.name} knows {', '.join(policy.labels)}: add the label to `labels` in"
-                " the policy, or send a verdict on the subject with one of these.",
-                subject=row.subject,
-                label=row.label,
-            )
-
-
-def _classes(rows: Sequence[Row], policy: ModelPolicy, why: str) -> None:
-    sizes = Counter(row.label for row in rows if row.split is Split.TRAIN)
+def _classes(sizes: Mapping[str, int], policy: ModelPolicy, why: str) -> None:
     for label in policy.labels:
         if sizes[label] < MIN_CLASS_EXAMPLES:
             raise ClassTooSmall(
@@ -72,10 +89,10 @@ def _classes(rows: Sequence[Row], policy: ModelPolicy, why: str) -> None:
             )
 
 
-def _explain(left_out: Iterable[Reason]) -> str:
+def _explain(left_out: Mapping[str, int]) -> str:
     counts = Counter(left_out)
     if not counts:
         return ""
     listed = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
-    fixes = [f" {reason}: {ADVICE[reason]}" for reason in counts if is_to_do(reason)]
+    fixes = [f" {reason}: {ADVICE[reason]}" for reason in map(Reason, counts) if is_to_do(reason)]
     return f" Left out: {listed}.{''.join(fixes)}"

@@ -99,7 +99,7 @@ def curate(
     """
     left_out: dict[Place, Reason] = {}
     subjects: defaultdict[str, list[Verdict]] = defaultdict(list)
-    for verdict in _one_per_identity(verdicts, left_out):
+    for verdict in one_per_identity(verdicts, left_out):
         found = inputs[verdict.place]
         if found in _INVALID:
             left_out[verdict.place] = Reason(found)  # no valid record: it overrules nobody
@@ -147,10 +147,10 @@ def _input_of(
     return contents.of_digest(captured or Reason.PAYLOAD_MISSING)
 
 
-def _one_per_identity(
+def one_per_identity(
     verdicts: Iterable[Verdict], left_out: dict[Place, Reason]
 ) -> Iterable[Verdict]:
-    """Of copies of one record, the one received first is the record."""
+    """Return, of copies of one record, the one received first: that is the record."""
     records: dict[tuple[str, str], Verdict] = {}
     for verdict in sorted(verdicts, key=lambda verdict: verdict.precedence):
         first = records.setdefault(verdict.identity, verdict)

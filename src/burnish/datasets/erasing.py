@@ -14,8 +14,8 @@ from msgspec import Struct, structs
 
 from burnish.datasets.contents import Contents, PayloadStore, elsewhere
 from burnish.datasets.curation import locate
-from burnish.datasets.manifest import find_fate
 from burnish.datasets.model import Dataset, Reason
+from burnish.datasets.versions import find_fate
 from burnish.feedback.erasure import ErasableLog, Erasure, ErasureUnit, Tombstone
 from burnish.feedback.prediction import Prediction
 from burnish.feedback.verdict import Verdict

@@ -5,11 +5,23 @@ from typing import Protocol
 from burnish.datasets.contents import PayloadStore
 from burnish.datasets.looks import LookStore
 from burnish.datasets.model import Dataset
+from burnish.datasets.reading import Asked, Read
 from burnish.feedback.erasure import TombstoneStore
 from burnish.feedback.prediction import PredictionStore
 from burnish.feedback.verdict import Offsets
 from burnish.kernel.ids import DatasetId
 from burnish.kernel.unit import Unit
+
+
+class Reader(Protocol):
+    """Reads the raw log into columns: the one part of a build that sees every line."""
+
+    def read(self, asked: Asked, since: Offsets, until: Offsets) -> Read:
+        """Return a model's lines with `since <= offset < until`, by shard and offset.
+
+        A shard that `since` does not name is read from its beginning. Raises RawLogGap.
+        """
+        ...
 
 
 class DatasetStore(Protocol):

@@ -1,26 +1,36 @@
 """Building dataset versions, and reading them back."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
 
 from burnish.datasets import manifest as files
-from burnish.datasets.assembly import Assembled, assemble
-from burnish.datasets.contents import known
-from burnish.datasets.curation import locate
+from burnish.datasets.accounting import Totals
+from burnish.datasets.assembly import assembled
+from burnish.datasets.contents import Contents, known
+from burnish.datasets.digests import digest_of, from_text, to_text
+from burnish.datasets.growth import Grown, grow
+from burnish.datasets.layers import History, Layer
+from burnish.datasets.looking import Missing, World, absent
 from burnish.datasets.looks import budget
-from burnish.datasets.manifest import Corrections, Manifest, Source
+from burnish.datasets.manifest import Corrections, File, Manifest, Source, State
 from burnish.datasets.model import Dataset, Fate, OffsetsAhead, Reason, Row
-from burnish.datasets.ports import DatasetUnit
+from burnish.datasets.ports import DatasetUnit, Reader
+from burnish.datasets.reading import Asked, Read
+from burnish.datasets.settling import settled
+from burnish.datasets.sides import ledger_of
 from burnish.datasets.splits import Ledger
-from burnish.feedback.model import RawRecord
-from burnish.feedback.ports import Parse, RawLog
-from burnish.feedback.service import interpret, read
+from burnish.datasets.versions import load_fates, load_rows
+from burnish.feedback.ports import RawLog
+from burnish.feedback.prediction import Prediction
 from burnish.feedback.verdict import Offsets, Verdict
 from burnish.kernel.audit import SYSTEM, Actor
 from burnish.kernel.clock import Clock
 from burnish.kernel.errors import Stale
 from burnish.kernel.ids import DatasetId
-from burnish.kernel.objects import Objects, payload_key
+from burnish.kernel.objects import Objects
 from burnish.kernel.policy import ModelPolicy
 
 BUILD_ATTEMPTS = 3  # against other builds of the same model that finish first
@@ -31,11 +41,12 @@ class DatasetService:
     """Builds versions from the raw log and hands out what they hold."""
 
     raw_log: RawLog
-    parse: Parse
+    reader: Reader
     objects: Objects
     units: Callable[[], DatasetUnit]
     clock: Clock
     tools: Mapping[str, str] = field(default_factory=dict)  # name -> version, for the manifest
+    missing: Missing | None = None  # tells which contents have no bytes; None: ask `objects`
 
     def build(self, policy: ModelPolicy, offsets: Offsets, *, actor: Actor = SYSTEM) -> Dataset:
         """Return the version of the policy's model up to these offsets, building it if need be.
@@ -55,8 +66,8 @@ class DatasetService:
                 spent = parent and budget(unit.looks, parent, policy.dataset).spent
             if known is not None:
                 return known
-            assembled = self._assemble(policy, offsets, parent, spent=bool(spent))
-            dataset = self._store(policy, offsets, parent, assembled)
+            below, grown = self._grow(policy, offsets, parent, spent=bool(spent))
+            dataset = self._store(policy, offsets, parent, below, grown)
             try:
                 return self._publish(dataset, actor)
             except Stale:
@@ -76,7 +87,7 @@ class DatasetService:
 
     def rows(self, dataset: Dataset) -> Iterator[Row]:
         """Yield the examples, sorted by subject. Raises DatasetCorrupt before the first."""
-        yield from files.load_rows(self.objects, dataset)
+        yield from load_rows(self.objects, dataset)
 
     def manifest(self, dataset: Dataset) -> Manifest:
         """Return what the version was built from and by. Raises DatasetCorrupt."""
@@ -84,12 +95,17 @@ class DatasetService:
 
     def fates(self, dataset: Dataset) -> Iterator[Fate]:
         """Yield what became of each line of the raw log that the build read, by place."""
-        for block in self.manifest(dataset).fates:
-            yield from files.load_lines(self.objects, block.file, Fate)
+        yield from load_fates(self.objects, dataset)
+
+    def ledger(self, dataset: Dataset) -> Ledger:
+        """Return every side that a subject or a content was on up to this version."""
+        manifest = self.manifest(dataset)
+        state = files.load_value(self.objects, manifest.state, State)
+        return ledger_of(files.load_history(self.objects, manifest), state.rest)
 
     def effective_since(self, dataset: Dataset, offsets: Offsets) -> int:
         """Count the effective corrections of a version whose verdicts lie beyond the offsets."""
-        return _effective(self.fates(dataset), offsets)
+        return sum(fate.effective and fate.beyond(offsets) for fate in self.fates(dataset))
 
     def rebuilt(self, policy: ModelPolicy, dataset: Dataset) -> str:
         """Return the digest that the raw log gives today for a version's policy and offsets.
@@ -99,42 +115,92 @@ class DatasetService:
         parent = self.get(dataset.parent) if dataset.parent else None
         rotated = parent is not None and dataset.epoch > parent.epoch
         spent = rotated or Reason.RESERVED.value in dataset.left_out
-        return self._assemble(policy, dataset.offsets, parent, spent=spent).digest
+        totals = self._settle(policy, dataset.offsets, parent, spent=spent).totals
+        return digest_of(totals.sum, totals.rows, policy.digest)
 
-    def _assemble(
+    def _grow(
         self, policy: ModelPolicy, offsets: Offsets, parent: Dataset | None, *, spent: bool
-    ) -> Assembled:
-        verdicts, unreadable = self._read(policy.name, offsets)
-        named = {verdict.prediction_id for verdict in verdicts}
-        with self.units() as unit:
-            predictions = unit.predictions.lookup({name for name in named if name is not None})
-            erased = unit.tombstones.identities(policy.name)
-            contents = known(unit.payloads, policy, verdicts)
-        inputs = {
-            found
-            for found in locate(
-                verdicts, predictions, policy.feedback.window, contents=contents
-            ).values()
-            if not isinstance(found, Reason)
-        }
-        return assemble(
-            verdicts,
+    ) -> tuple[list[tuple[File, Layer]], Grown]:
+        """Return the parent's layers that the version keeps, and what it adds to them."""
+        if spent or not self._grows(policy):
+            return [], self._settle(policy, offsets, parent, spent=spent)
+        self._check_persisted(offsets)
+        layers: list[tuple[File, Layer]] = []
+        since: Offsets = {}
+        totals = Totals.none(policy.labels)
+        open_: list[int] = []
+        ledger = Ledger(holdout_source=policy.dataset.holdout_source)
+        if parent is not None:
+            manifest = self.manifest(parent)
+            state = files.load_value(self.objects, manifest.state, State)
+            ledger = state.rest.under(policy.dataset)
+            if ledger == state.rest and _continues(parent, policy, offsets):
+                layers = files.load_layers(self.objects, manifest, check=False)
+                since, open_ = parent.offsets, state.open
+                totals = _totals(manifest)
+            else:
+                ledger = self.ledger(parent).under(policy.dataset)
+        grown = grow(
+            History(policy.name, [layer for _, layer in layers]),
+            self._read(policy, since, offsets, ledger.epoch),
             policy,
-            self._ledger(policy, parent),
-            predictions=predictions,
-            gone={found for found in inputs if not self.objects.exists(payload_key(found))},
-            contents=contents,
-            unreadable=unreadable,
+            ledger=ledger,
+            world=self._world(policy),
+            totals=totals,
+            open_=np.array(open_, np.int64),
+            parent={} if parent is None else parent.offsets,
+        )
+        return layers, grown
+
+    def _grows(self, policy: ModelPolicy) -> bool:
+        """Tell whether a line can only change by lines that it shares something with."""
+        rules = policy.dataset
+        if rules.holdout_source or rules.actor_share < 1:
+            return False
+        with self.units() as unit:
+            return not (
+                unit.tombstones.identities(policy.name)
+                or unit.payloads.stand_ins(rules.near_duplicate)
+                or unit.payloads.unreadable()
+            )
+
+    def _settle(
+        self, policy: ModelPolicy, offsets: Offsets, parent: Dataset | None, *, spent: bool
+    ) -> Grown:
+        """Return a build from nothing by every rule there is."""
+        self._check_persisted(offsets)
+        ledger = Ledger(holdout_source=policy.dataset.holdout_source)
+        if parent is not None:
+            ledger = self.ledger(parent)
+        with self.units() as unit:
+            erased = unit.tombstones.identities(policy.name)
+        return settled(
+            self._read(policy, {}, offsets, ledger.under(policy.dataset).epoch),
+            policy,
+            self._world(policy),
+            partial(assembled, policy=policy, parent=ledger, erased=erased, spent=spent),
             erased=erased,
-            spent=spent,
+            parent={} if parent is None else parent.offsets,
         )
 
-    def _read(
-        self, model: str, offsets: Offsets
-    ) -> tuple[list[Verdict], list[tuple[str, RawRecord]]]:
+    def _read(self, policy: ModelPolicy, since: Offsets, offsets: Offsets, epoch: int) -> Read:
+        asked = Asked(
+            model=policy.name,
+            labels=policy.labels,
+            validation=policy.dataset.validation,
+            epoch=epoch,
+        )
+        return self.reader.read(asked, since, offsets)
+
+    def _world(self, policy: ModelPolicy) -> World:
+        def contents(verdicts: Sequence[Verdict]) -> Contents:
+            with self.units() as unit:
+                return known(unit.payloads, policy, verdicts)
+
+        return World(self._predictions, self.missing or partial(absent, self.objects), contents)
+
+    def _check_persisted(self, offsets: Offsets) -> None:
         persisted = self.raw_log.end()
-        verdicts: list[Verdict] = []
-        unreadable: list[tuple[str, RawRecord]] = []
         for shard, end in sorted(offsets.items()):
             if end > persisted.get(shard, 0):
                 raise OffsetsAhead(
@@ -144,63 +210,58 @@ class DatasetService:
                     persisted=persisted.get(shard, 0),
                     asked=end,
                 )
-            said, broken = interpret(self.parse, shard, read(self.raw_log, shard, 0, end))
-            verdicts += [verdict for verdict in said if verdict.model == model]
-            unreadable += [(shard, raw) for raw in broken]
-        return verdicts, unreadable
 
-    def _ledger(self, policy: ModelPolicy, parent: Dataset | None) -> Ledger:
-        if parent is None:
-            return Ledger(holdout_source=policy.dataset.holdout_source)
-        return files.load_value(self.objects, self.manifest(parent).ledger, Ledger)
+    def _predictions(self, ids: Collection[str]) -> Mapping[str, Prediction]:
+        with self.units() as unit:
+            return unit.predictions.lookup(ids)
 
     def _store(
-        self, policy: ModelPolicy, offsets: Offsets, parent: Dataset | None, built: Assembled
+        self,
+        policy: ModelPolicy,
+        offsets: Offsets,
+        parent: Dataset | None,
+        below: list[tuple[File, Layer]],
+        grown: Grown,
     ) -> Dataset:
         """Put every file of the version; nobody sees them until its row appears."""
         number = 1 if parent is None else parent.number + 1
         id_ = DatasetId(f"{policy.name}@{number}")
-        counts = files.tally(built.rows, policy.labels)
-        left_out = files.left_out(built.fates)
+        totals = grown.totals
+        digest = digest_of(totals.sum, totals.rows, policy.digest)
+        state = State(rest=grown.rest, open=grown.open.tolist())
         contents = Manifest(
             format=files.FORMAT,
             id=id_,
             model=policy.name,
-            digest=built.digest,
+            digest=digest,
             policy_digest=policy.digest,
             parent=None if parent is None else parent.id,
-            epoch=built.ledger.epoch,
-            sources=[Source(kind="raw_log", offsets=offsets, records=len(built.fates))],
-            counts=counts,
-            corrections=Corrections(
-                effective=_effective(built.fates, {}),
-                since_parent=_effective(built.fates, {} if parent is None else parent.offsets),
-            ),
-            left_out=left_out,
-            payloads=sorted(row.payload_sha256 for row in built.rows),
-            rows=files.store_rows(self.objects, built.digest, built.rows),
-            fates=files.store_fates(self.objects, built.digest, built.fates),
-            ledger=files.store_value(self.objects, built.digest, "ledger", built.ledger),
+            epoch=grown.rest.epoch,
+            sources=[Source(kind="raw_log", offsets=offsets, records=totals.records)],
+            counts=totals.counts,
+            corrections=Corrections(effective=totals.effective, since_parent=grown.since),
+            left_out=totals.left_out,
+            sum=to_text(totals.sum),
+            layers=files.store_layers(self.objects, digest, below, grown.layer),
+            state=files.store_value(self.objects, digest, "state", state),
             tools=dict(self.tools),
         )
-        manifest = files.store_value(self.objects, built.digest, "manifest", contents)
-        dataset = Dataset(
+        manifest = files.store_value(self.objects, digest, "manifest", contents)
+        return Dataset(
             id=id_,
             model=policy.name,
             number=number,
-            digest=built.digest,
+            digest=digest,
             policy_digest=policy.digest,
             parent=None if parent is None else parent.id,
             offsets=offsets,
-            counts=counts,
-            corrections=contents.corrections.effective,
-            left_out=left_out,
+            counts=totals.counts,
+            corrections=totals.effective,
+            left_out=totals.left_out,
             manifest=manifest.sha256,
             created_at=self.clock(),
-            epoch=built.ledger.epoch,
+            epoch=grown.rest.epoch,
         )
-        files.store_fate_index(self.objects, dataset, contents.fates)
-        return dataset
 
     def _publish(self, dataset: Dataset, actor: Actor) -> Dataset:
         with self.units() as unit:
@@ -220,5 +281,18 @@ class DatasetService:
         return dataset
 
 
-def _effective(fates: Iterator[Fate] | list[Fate], since: Offsets) -> int:
-    return sum(fate.effective and fate.beyond(since) for fate in fates)
+def _continues(parent: Dataset, policy: ModelPolicy, offsets: Offsets) -> bool:
+    """Tell whether a build may go on from its parent: same rules, and no line less."""
+    return parent.policy_digest == policy.digest and all(
+        offsets.get(shard, 0) >= end for shard, end in parent.offsets.items()
+    )
+
+
+def _totals(manifest: Manifest) -> Totals:
+    return Totals(
+        sum=from_text(manifest.sum),
+        counts=manifest.counts,
+        left_out=manifest.left_out,
+        effective=manifest.corrections.effective,
+        records=manifest.sources[0].records,
+    )

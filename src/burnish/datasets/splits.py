@@ -18,6 +18,7 @@ looked at. Until there are enough of those, they are kept for it: left out, on n
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Final
 
 from msgspec import Struct, structs
 
@@ -85,6 +86,16 @@ class Ledger(Struct, frozen=True, kw_only=True):
         return lambda subject: 0 if subject in known else 1 if subject in reserved else 2
 
 
+class Elsewhere(Struct, frozen=True, kw_only=True):
+    """Examples of the same version that have their sides already: they only count."""
+
+    held: int = 0
+    total: int = 0
+
+
+NOWHERE: Final = Elsewhere()
+
+
 class Divided(Struct, frozen=True, kw_only=True):
     """The examples on their sides, sorted by subject, and why some are on none."""
 
@@ -114,6 +125,7 @@ def divide(
     ledger: Ledger,
     *,
     reserved: Collection[str] = frozenset(),
+    elsewhere: Elsewhere = NOWHERE,
     worn: bool = False,
 ) -> Divided:
     """Put each example on its side.
@@ -123,6 +135,7 @@ def divide(
         policy: the model's.
         ledger: of the parent version, `under` this policy.
         reserved: the subjects of `holdout_source`: held out or nowhere.
+        elsewhere: examples that are not among these.
         worn: whether subjects that were never on a side are kept for the next holdout.
     """
     held: list[Example] = []
@@ -148,9 +161,9 @@ def divide(
         return fraction(policy.name, ledger.epoch, purpose, example.subject)
 
     free.sort(key=lambda example: (draw("holdout", example), example.subject))
-    total = len(held) + len(trained) + len(free)
+    total = elsewhere.total + len(held) + len(trained) + len(free)
     size = min(policy.dataset.holdout, int(HOLDOUT_SHARE_MAX * total))
-    drawn = max(0, size - len(held))
+    drawn = max(0, size - elsewhere.held - len(held))
     held += free[:drawn]
     trained += free[drawn:]
     rows = [_row(example, Split.HOLDOUT) for example in held]

@@ -10,6 +10,7 @@ error tells. A file that uses anything else does not load: nothing in it is sile
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from importlib.resources import files
 from typing import Any, Final
 
@@ -147,15 +148,19 @@ def schema(version: object) -> Schema:
     return SCHEMAS[version]
 
 
+def date_time(value: str) -> datetime | None:
+    """Return the moment that an RFC 3339 text names, None if it is none or names none."""
+    if _DATE_TIME.fullmatch(value) is None:
+        return None
+    try:
+        return parse_time(value.upper())
+    except (ValueError, OverflowError):  # no such day; or no such year in UTC
+        return None
+
+
 def is_date_time(value: str) -> bool:
     """Tell whether a text is an RFC 3339 time that there is."""
-    if _DATE_TIME.fullmatch(value) is None:
-        return False
-    try:
-        parse_time(value.upper())
-    except (ValueError, OverflowError):  # no such day; or no such year in UTC
-        return False
-    return True
+    return date_time(value) is not None
 
 
 def _enum(wanted: Any) -> Check:

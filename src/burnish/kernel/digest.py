@@ -9,7 +9,7 @@ _CANONICAL = msgspec.json.Encoder(order="deterministic")
 PREFIX = "sha256:"
 
 
-def digest(data: bytes) -> str:
+def digest(data: bytes | memoryview) -> str:
     """Return the content address of bytes.
 
     >>> digest(b"")[:19]

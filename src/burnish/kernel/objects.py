@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol, runtime_checkable
 
 from burnish.kernel.digest import hexadecimal
 from burnish.kernel.errors import Conflict, NotFound
@@ -51,6 +51,23 @@ class Objects(Protocol):
         ...
 
 
+@runtime_checkable
+class Mappable(Protocol):
+    """A store whose objects can be looked into without reading all of them."""
+
+    def map(self, key: str) -> memoryview:
+        """Return the bytes, read as they are looked at. Raises ObjectNotFound."""
+        ...
+
+
+def view(objects: Objects, key: str) -> memoryview:
+    """Return an object's bytes: mapped where the store can do so, else read. May raise so."""
+    return objects.map(key) if isinstance(objects, Mappable) else memoryview(objects.get(key))
+
+
+PAYLOADS: Final = "payloads/sha256/"  # where inputs lie
+
+
 def payload_key(sha256: str) -> str:
     """Return the key of an input's bytes, kept by content.
 
@@ -58,4 +75,4 @@ def payload_key(sha256: str) -> str:
     'payloads/sha256/ab/aba'
     """
     name = hexadecimal(sha256)
-    return f"payloads/sha256/{name[:2]}/{name}"
+    return f"{PAYLOADS}{name[:2]}/{name}"

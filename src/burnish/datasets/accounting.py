@@ -1,0 +1,144 @@
+"""Accounting: a version in numbers, and how its successor's come of them."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from msgspec import Struct
+
+from burnish.datasets.digests import element, reduced
+from burnish.datasets.lines import (
+    CODE,
+    CORRECTED,
+    HELD,
+    NAMES,
+    SPLITS,
+    TRAINED,
+    Bytes,
+    Lines,
+    Mask,
+    address,
+)
+from burnish.datasets.model import Row, Split
+from burnish.datasets.reading import OTHER_LABEL, Read
+from burnish.feedback.verdict import Offsets, Verdict
+from burnish.kernel.policy import ModelPolicy
+
+_SPLITS: Final[Mapping[int, Split]] = {CODE[split]: split for split in Split}
+_HOLDOUT: Final = CODE[Split.HOLDOUT]
+
+
+class Totals(Struct, frozen=True, kw_only=True):
+    """A version in numbers; its successor goes on from them."""
+
+    sum: int  # of its rows, as `digests` makes it
+    counts: dict[str, dict[str, int]]  # split -> label -> examples
+    left_out: dict[str, int]  # reason -> records
+    effective: int  # corrections
+    records: int
+
+    @classmethod
+    def none(cls, labels: Sequence[str]) -> "Totals":
+        """Return the totals of no version at all."""
+        counts = {split.value: dict.fromkeys(labels, 0) for split in Split}
+        return cls(sum=0, counts=counts, left_out={}, effective=0, records=0)
+
+    @property
+    def held(self) -> int:
+        """Examples that are held out."""
+        return sum(self.counts[Split.HOLDOUT].values())
+
+    @property
+    def rows(self) -> int:
+        """Examples, all told."""
+        return sum(count for labels in self.counts.values() for count in labels.values())
+
+
+class Change:
+    """What a build adds to totals, and takes from them."""
+
+    def __init__(self, sum_: int) -> None:
+        self.sum = sum_
+        self.effective = 0
+        self.examples: Counter[tuple[str, str]] = Counter()
+        self.left_out: Counter[str] = Counter()
+
+    def count(self, row: Row, sign: int) -> None:
+        """Add a row, or take one that was there."""
+        self.sum += sign * element(row)
+        self.examples[row.split, row.label] += sign
+
+    def applied(self, totals: Totals, records: int) -> Totals:
+        """Return the totals after it."""
+        left_out = Counter(totals.left_out)
+        left_out.update(self.left_out)
+        return Totals(
+            sum=reduced(totals.sum + self.sum),
+            counts={
+                split: {
+                    label: count + self.examples[split, label] for label, count in labels.items()
+                }
+                for split, labels in totals.counts.items()
+            },
+            left_out={reason: left_out[reason] for reason in sorted(left_out) if left_out[reason]},
+            effective=totals.effective + self.effective,
+            records=totals.records + records,
+        )
+
+
+def count_new(change: Change, read: Read, lines: Lines, policy: ModelPolicy) -> list[Row]:
+    """Count what has become of new lines; return those rows that carry no label of the policy.
+
+    Nearly all lines are in the sum of what was read, as the row that each would be by itself; only
+    for the others is a row made here.
+    """
+    rows = np.isin(lines.outcome, SPLITS)
+    codes = np.bincount(lines.outcome[~rows], minlength=len(NAMES)).tolist()
+    for name, count in zip(NAMES, codes, strict=True):
+        if count:
+            change.left_out[name] += count
+    for code, split in _SPLITS.items():
+        labels = np.bincount(read.labels[lines.outcome == code], minlength=len(policy.labels))
+        for label, count in zip(policy.labels, labels.tolist(), strict=False):
+            change.examples[split, label] += count
+    change.effective += int(effective(lines.outcome, lines.flags).sum())
+    now = np.where(rows, lines.outcome, 0)
+    other = np.nonzero(now != read.guess)[0]
+    strange = []
+    for index, verdict in zip(other.tolist(), lines.verdicts(policy.name, other), strict=True):
+        for code, sign in ((int(read.guess[index]), -1), (int(now[index]), 1)):
+            row = row_of(verdict, address(lines.content[index]), code)
+            if row is not None:
+                change.sum += sign * element(row)
+                if read.labels[index] == OTHER_LABEL:
+                    strange.append(row)
+    return strange
+
+
+def row_of(verdict: Verdict, content: str, outcome: int) -> Row | None:
+    """Return the row that a verdict is with this outcome; None if it is in no split."""
+    split = _SPLITS.get(outcome)
+    if split is None:
+        return None
+    return Row(subject=verdict.subject_id, label=verdict.final, payload_sha256=content, split=split)
+
+
+def effective(outcome: Bytes, flags: Bytes) -> Mask:
+    """Tell which lines count as corrections: examples that correct and are not held out."""
+    found: Mask = np.isin(outcome, SPLITS) & (outcome != _HOLDOUT) & (flags & CORRECTED != 0)
+    return found
+
+
+def marks(outcome: Bytes) -> Bytes:
+    """Return the sides on which a line's subject and content are by its outcome."""
+    held = np.where(outcome == _HOLDOUT, HELD, 0)
+    trained = np.isin(outcome, SPLITS) & (outcome != _HOLDOUT)
+    return np.where(trained, TRAINED, held).astype(np.uint8)
+
+
+def beyond(lines: Lines, offsets: Offsets) -> Mask:
+    """Tell which lines lie at or after the given offset of their shard."""
+    ends = [offsets.get(segment.shard, 0) for segment in lines.segments]
+    found: Mask = lines.offset >= np.repeat(ends, [part.count for part in lines.segments])
+    return found

@@ -1,0 +1,107 @@
+"""Lines alone: those that share subject, content and identity with no other line.
+
+Nearly all lines are so. For them curation has one answer, and only their side is left to tell; that
+is said here for all of them at once, in the words of `curation` and `splits`.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from burnish.datasets.layers import History, Layer, twins
+from burnish.datasets.lines import (
+    CODE,
+    CONTENT_HELD,
+    SUBJECT_HELD,
+    TRAINED,
+    UNCERTAIN,
+    Bytes,
+    Keys,
+    Lines,
+    Mask,
+    Numbers,
+    content_keys,
+)
+from burnish.datasets.model import Reason, Split
+from burnish.datasets.reading import Draws
+
+FREE: Final = 254  # an outcome: on the training side unless the holdout draws it
+
+_INVALID: Final = tuple(
+    CODE[reason]
+    for reason in (
+        Reason.PREDICTION_UNKNOWN,
+        Reason.PREDICTION_FOREIGN,
+        Reason.PREDICTION_EXPIRED,
+    )
+)
+
+
+def are_alone(
+    layer: Layer, below: History, *, subjects: Keys, identities: Keys, among: Mask, late: Keys
+) -> Mask:
+    """Tell of each line of a new layer whether it is alone.
+
+    Args:
+        layer: the new lines.
+        below: the history that they follow.
+        subjects: key of each line's subject.
+        identities: key of each line's identity.
+        among: the lines that speak at all; others share nothing.
+        late: contents that lines of the history have got only now.
+    """
+    contents = content_keys(layer.lines.content)
+    shown = among & (layer.lines.found == 0)
+    shared = np.zeros(len(among), bool)
+    for keys, index, speaking in (
+        (subjects, "subjects", among),
+        (identities, "identities", among),
+        (contents, "contents", shown),
+    ):
+        here = np.nonzero(speaking)[0]
+        mine = keys[here]
+        shared[here] |= _repeated(mine) | below.knows(index, mine)
+    if len(late):
+        shared[shown] |= np.isin(contents[shown], late)
+    return among & ~shared
+
+
+def outcomes(lines: Lines, validation: Draws, share: float) -> Bytes:
+    """Return the outcome of each line, as if it were alone: FREE where the holdout may draw it.
+
+    Args:
+        lines: with what their sides have been.
+        validation: each subject's fraction.
+        share: of validation, in the policy.
+    """
+    held, uncertain = lines.sides & SUBJECT_HELD != 0, lines.flags & UNCERTAIN != 0
+    trained = lines.sides & TRAINED != 0
+    outcome = np.where(trained | uncertain, training(validation, share), FREE)
+    outcome[lines.sides & CONTENT_HELD != 0] = CODE[Reason.HELD_OUT]
+    outcome[held] = CODE[Split.HOLDOUT]
+    outcome[held & trained] = CODE[Reason.TRAINED_BEFORE]
+    outcome = np.where(lines.found == 0, outcome, lines.found)
+    outcome[held & uncertain & ~np.isin(lines.found, _INVALID)] = CODE[Reason.UNCERTAIN_IN_HOLDOUT]
+    return outcome.astype(np.uint8)
+
+
+def training(validation: Draws, share: float) -> Bytes:
+    """Return what an example of the training side is for: to train, or to validate."""
+    splits = np.where(validation < share, CODE[Split.VALIDATION], CODE[Split.TRAIN])
+    return splits.astype(np.uint8)
+
+
+def lowest(free: Numbers, draws: Draws, count: int) -> Numbers:
+    """Return the free lines that a holdout of so many may draw: all at or below its last draw."""
+    if count == 0 or len(free) <= count:
+        return free[:0] if count == 0 else free
+    mine = draws[free]
+    low: Numbers = free[mine <= np.partition(mine, count - 1)[count - 1]]
+    return low
+
+
+def _repeated(keys: Keys) -> Mask:
+    order = np.argsort(keys)
+    repeated = np.zeros(len(keys), bool)
+    repeated[order] = twins(keys[order])
+    return repeated

@@ -1,0 +1,94 @@
+"""Compaction: layers of like size become one, so that a stack stays low and a build stays cheap."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from burnish.datasets.layers import INDEXES, STATE, Index, Layer, Patches, State
+from burnish.datasets.lines import joined
+
+LARGEST: Final = 1 << 20  # lines in a layer: some 200 MB; what is larger is never rewritten
+RATIO: Final = 2  # a layer joins the one below it unless that has more than twice its entries
+
+
+def cut(layer: Layer) -> list[Layer]:
+    """Return a layer, which may be of any size, as layers that are not too large."""
+    if len(layer.lines) <= LARGEST:
+        return [layer]
+    parts = []
+    for start in range(0, len(layer.lines), LARGEST):
+        stop = min(start + LARGEST, len(layer.lines))
+        first, end = layer.first + start, layer.first + stop
+        last = stop == len(layer.lines)
+        parts.append(
+            Layer(
+                first=first,
+                lines=layer.lines.part(start, stop),
+                patches=layer.patches if last else Patches.none(),
+                **{
+                    name: _between(getattr(layer, name), first if start else 0, end)
+                    for name in INDEXES
+                },
+            )
+        )
+    return parts
+
+
+def falls(layers: Sequence[Layer]) -> int:
+    """Return how many layers, from the top of the stack, are to become one."""
+    merged, lines = layers[-1].entries, len(layers[-1].lines)
+    count = 1
+    for below in reversed(layers[:-1]):
+        lines += len(below.lines)
+        if below.entries > RATIO * merged or lines > LARGEST:
+            break
+        merged += below.entries
+        count += 1
+    return count
+
+
+def merged(layers: Sequence[Layer]) -> Layer:
+    """Return neighbours, from the lowest to the highest, as one layer that says the same."""
+    first = layers[0].first
+    lines = joined([layer.lines for layer in layers])
+    state = State(**{name: getattr(lines, name) for name in STATE})
+    numbers = np.arange(first, first + len(lines))
+    patches = layers[0].patches
+    for layer in layers[1:]:
+        state.take(layer.patches, numbers)
+        patches = _newest(patches, _below(layer.patches, first))
+    return Layer(
+        first=first,
+        lines=replace(lines, **{name: getattr(state, name) for name in STATE}),
+        patches=patches,
+        **{
+            name: Index.of(
+                np.concatenate([getattr(layer, name).keys for layer in layers]),
+                np.concatenate([getattr(layer, name).lines for layer in layers]),
+            )
+            for name in INDEXES
+        },
+    )
+
+
+def _between(index: Index, first: int, end: int) -> Index:
+    mine = (index.lines >= first) & (index.lines < end)
+    return Index(keys=index.keys[mine], lines=index.lines[mine])
+
+
+def _below(patches: Patches, first: int) -> Patches:
+    count = int(np.searchsorted(patches.line, first))
+    return Patches(**{name: getattr(patches, name)[:count] for name in ("line", *STATE)})
+
+
+def _newest(old: Patches, new: Patches) -> Patches:
+    kept = ~np.isin(old.line, new.line)
+    order = np.argsort(np.concatenate([old.line[kept], new.line]), kind="stable")
+    return Patches(
+        **{
+            name: np.concatenate([getattr(old, name)[kept], getattr(new, name)])[order]
+            for name in ("line", *STATE)
+        }
+    )

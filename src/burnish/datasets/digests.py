@@ -1,0 +1,59 @@
+"""The digest of a set of rows that can be updated in place: a sum over the rows, order-free.
+
+AdHash (Bellare and Micciancio, EUROCRYPT 1997): the sum, modulo 2^4096, of a 4096-bit hash of each
+member. A row that joins is added, one that leaves is subtracted, and neither the order nor the way
+to a set shows in its sum. Finding two sets of equal sum is a weighted knapsack; the best general
+attack on it (Wagner, CRYPTO 2002) takes about 2^(2 * sqrt(4096)) = 2^128 steps, as many as two
+inputs of equal SHA-256. Decision 0023 says why not a tree.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Final
+
+from burnish.datasets.model import Row
+from burnish.kernel.digest import canonical, digest
+
+ELEMENT_BYTES: Final = 512
+_MASK: Final = (1 << 8 * ELEMENT_BYTES) - 1
+
+
+def element(row: Row) -> int:
+    """Return what a row adds to the sum of its set."""
+    return int.from_bytes(hashlib.shake_128(canonical(row)).digest(ELEMENT_BYTES), "little")
+
+
+def total(rows: Iterable[Row]) -> int:
+    """Return the sum of a set of rows, each of which may come once only."""
+    return reduced(sum(map(element, rows)))
+
+
+def reduced(value: int) -> int:
+    """Return a sum or a difference of sums as one of the 2^4096.
+
+    >>> reduced(-1).bit_length()
+    4096
+    """
+    return value & _MASK
+
+
+def digest_of(sum_: int, size: int, policy_digest: str) -> str:
+    """Return a dataset's digest: of the set of its rows, how many they are, and its policy."""
+    data = sum_.to_bytes(ELEMENT_BYTES, "little") + size.to_bytes(8, "little")
+    return digest(data + policy_digest.encode())
+
+
+def rows_digest(rows: Iterable[Row], policy_digest: str) -> str:
+    """Return the digest of the dataset that these rows and this policy make, in any order."""
+    elements = list(map(element, rows))
+    return digest_of(reduced(sum(elements)), len(elements), policy_digest)
+
+
+def to_text(sum_: int) -> str:
+    """Return a sum as hex digits, as a manifest holds it."""
+    return sum_.to_bytes(ELEMENT_BYTES, "little").hex()
+
+
+def from_text(text: str) -> int:
+    """Return the sum that `to_text` wrote."""
+    return int.from_bytes(bytes.fromhex(text), "little")

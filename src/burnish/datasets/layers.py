@@ -1,0 +1,282 @@
+"""Layers: the immutable files that versions are stacked of, and the history that a stack is.
+
+Each build adds one layer: the lines that it read, with indexes by subject, content and identity,
+and *patches*, what it changed of lines in layers below. The next build starts from the stack, finds
+in it what its own lines touch, and reads nothing else, so that its cost is that of what is new.
+
+Layers of like size are merged, as in a log-structured merge tree, so that a stack of n lines has
+some log n layers and each line was rewritten about as often. Merging changes no line's number.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+
+from burnish.datasets.lines import (
+    COLUMNS,
+    CONTENT_BYTES,
+    NAMES,
+    Bytes,
+    Keys,
+    Lines,
+    Mask,
+    Numbers,
+    Segment,
+    content_keys,
+    from_bytes,
+    to_bytes,
+)
+from burnish.feedback.verdict import Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Index:
+    """Lines by a 64-bit key of theirs, sorted by it; several may share one."""
+
+    keys: Keys
+    lines: Numbers
+
+    @classmethod
+    def of(cls, keys: Keys, lines: Numbers) -> "Index":
+        """Return the index of lines, each by its key."""
+        order = np.argsort(keys, kind="stable")
+        return cls(keys=keys[order], lines=lines[order])
+
+    def find(self, wanted: Keys) -> Numbers:
+        """Return the lines of every key that is wanted; keys come once, in order."""
+        low = np.searchsorted(self.keys, wanted, "left")
+        counts = np.searchsorted(self.keys, wanted, "right") - low
+        hit = np.nonzero(counts)[0]
+        low, counts = low[hit], counts[hit]
+        total = int(counts.sum())
+        starts = np.repeat(low - np.cumsum(counts) + counts, counts)
+        return self.lines[starts + np.arange(total)]
+
+    def knows(self, wanted: Keys) -> Mask:
+        """Tell of each key whether any line has it; keys in any order."""
+        if not len(self.keys):
+            return np.zeros(len(wanted), bool)
+        at = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
+        known: Mask = self.keys[at] == wanted
+        return known
+
+    def repeated(self) -> Numbers:
+        """Return the lines whose key another line has too."""
+        return self.lines[twins(self.keys)]
+
+
+def twins(keys: Keys) -> Mask:
+    """Tell of sorted keys which of them come more than once."""
+    same = np.zeros(len(keys) + 1, bool)
+    same[1:-1] = keys[1:] == keys[:-1]
+    return same[1:] | same[:-1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patches:
+    """What became of lines in layers below, sorted by line: it replaces what they say there."""
+
+    line: Numbers
+    outcome: Bytes
+    sides: Bytes
+    found: Bytes
+    content: Bytes
+
+    @classmethod
+    def none(cls) -> "Patches":
+        """Return no patches."""
+        zero = np.zeros(0, np.uint8)
+        return cls(
+            line=np.zeros(0, np.int64),
+            outcome=zero,
+            sides=zero,
+            found=zero,
+            content=np.zeros((0, CONTENT_BYTES), np.uint8),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What is known of some lines, in the order in which they were asked for."""
+
+    outcome: Bytes
+    sides: Bytes
+    found: Bytes
+    content: Bytes
+
+    def take(self, patches: Patches, lines: Numbers) -> None:
+        """Take over, in place, what patches say of the lines."""
+        if not len(patches.line) or not len(lines):
+            return
+        at = np.minimum(np.searchsorted(patches.line, lines), len(patches.line) - 1)
+        hit = patches.line[at] == lines
+        for name in STATE:
+            getattr(self, name)[hit] = getattr(patches, name)[at[hit]]
+
+
+STATE: Final = ("outcome", "sides", "found", "content")
+INDEXES: Final = ("subjects", "contents", "identities")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """Some lines that follow each other, and patches of lines below them."""
+
+    first: int  # number of the first line in the history
+    lines: Lines
+    subjects: Index  # of its own lines
+    contents: Index  # of its own lines, and of those whose content it was the first to know
+    identities: Index  # of its own lines
+    patches: Patches
+
+    @property
+    def end(self) -> int:
+        """The number after its last line's."""
+        return self.first + len(self.lines)
+
+    @property
+    def entries(self) -> int:
+        """How much it holds, by which layers are merged."""
+        return len(self.lines) + len(self.patches.line)
+
+    def to_bytes(self) -> bytes:
+        """Return it as one object."""
+        arrays = {name: getattr(self.lines, name) for name in COLUMNS}
+        for name in INDEXES:
+            index = getattr(self, name)
+            arrays[f"{name}.keys"], arrays[f"{name}.lines"] = index.keys, index.lines
+        for name in ("line", *STATE):
+            arrays[f"patches.{name}"] = getattr(self.patches, name)
+        segments = [[segment.shard, segment.count] for segment in self.lines.segments]
+        header = {"first": self.first, "segments": segments, "names": NAMES}
+        return to_bytes(header, arrays)
+
+    @classmethod
+    def from_bytes(cls, data: memoryview) -> "Layer":
+        """Return the layer in an object; its arrays are views of the bytes."""
+        header, arrays = from_bytes(data)
+        _recode(header["names"], arrays)
+        return cls(
+            first=header["first"],
+            lines=Lines(
+                segments=tuple(Segment(shard=shard, count=n) for shard, n in header["segments"]),
+                **{name: arrays[name] for name in COLUMNS},
+            ),
+            patches=Patches(**{name: arrays[f"patches.{name}"] for name in ("line", *STATE)}),
+            **{
+                name: Index(keys=arrays[f"{name}.keys"], lines=arrays[f"{name}.lines"])
+                for name in INDEXES
+            },
+        )
+
+
+def _recode(names: Sequence[str], arrays: dict[str, Any]) -> None:
+    """Translate codes that were written when there were other outcomes."""
+    if tuple(names) == NAMES:
+        return
+    table = np.array([NAMES.index(name) for name in names], np.uint8)
+    for name in ("outcome", "found", "patches.outcome", "patches.found"):
+        arrays[name] = table[arrays[name]]
+
+
+def layer(first: int, lines: Lines, *, subjects: Keys, identities: Keys) -> Layer:
+    """Return the layer of lines whose keys are known; it changes nothing below."""
+    numbers = np.arange(first, first + len(lines))
+    with_content = lines.found == 0
+    return Layer(
+        first=first,
+        lines=lines,
+        subjects=Index.of(subjects, numbers),
+        identities=Index.of(identities, numbers),
+        contents=Index.of(content_keys(lines.content[with_content]), numbers[with_content]),
+        patches=Patches.none(),
+    )
+
+
+def patched(layer: Layer, patches: Patches, late: Numbers, contents: Keys) -> Layer:
+    """Return a new layer with what it changes below.
+
+    Args:
+        layer: that changes nothing yet.
+        patches: the changes.
+        late: lines, of those patched, whose content was not known before.
+        contents: the keys of these contents.
+    """
+    index = Index.of(
+        np.concatenate([layer.contents.keys, contents]),
+        np.concatenate([layer.contents.lines, late]),
+    )
+    return replace(layer, patches=patches, contents=index if len(late) else layer.contents)
+
+
+class History:
+    """A stack of layers, as one long list of lines with their newest state."""
+
+    def __init__(self, model: str, layers: Sequence[Layer]) -> None:
+        self.model = model
+        self.layers = tuple(layers)
+
+    def __len__(self) -> int:
+        return self.layers[-1].end if self.layers else 0
+
+    def on_top(self, layer: Layer) -> "History":
+        """Return the history with one more layer."""
+        return History(self.model, (*self.layers, layer))
+
+    def find(self, index: str, wanted: Keys) -> Numbers:
+        """Return the lines that an index, by its name, has under any of these keys."""
+        keys = np.unique(wanted)
+        found = [getattr(layer, index).find(keys) for layer in self.layers]
+        return np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)
+
+    def knows(self, index: str, wanted: Keys) -> Mask:
+        """Tell of each key whether an index has any line under it."""
+        known = np.zeros(len(wanted), bool)
+        for layer_ in self.layers:
+            known |= getattr(layer_, index).knows(wanted)
+        return known
+
+    def state(self, lines: Numbers) -> State:
+        """Return the newest state of lines, in sorted order of their numbers."""
+        state = State(
+            outcome=np.zeros(len(lines), np.uint8),
+            sides=np.zeros(len(lines), np.uint8),
+            found=np.zeros(len(lines), np.uint8),
+            content=np.zeros((len(lines), CONTENT_BYTES), np.uint8),
+        )
+        for layer_ in self.layers:
+            low, high = np.searchsorted(lines, [layer_.first, layer_.end])
+            own = lines[low:high] - layer_.first
+            for name in STATE:
+                getattr(state, name)[low:high] = getattr(layer_.lines, name)[own]
+            state.take(layer_.patches, lines)
+        return state
+
+    def verdicts(self, lines: Numbers) -> list[Verdict]:
+        """Return what lines say, in sorted order of their numbers."""
+        said: list[Verdict] = []
+        for layer_ in self.layers:
+            low, high = np.searchsorted(lines, [layer_.first, layer_.end])
+            said += layer_.lines.verdicts(self.model, lines[low:high] - layer_.first)
+        return said
+
+    def by_place(self) -> Numbers:
+        """Return the numbers of all lines, sorted by shard and offset."""
+        segments = [segment for layer_ in self.layers for segment in layer_.lines.segments]
+        names = sorted({segment.shard for segment in segments})
+        shards = np.repeat(
+            np.array([names.index(segment.shard) for segment in segments], np.int64),
+            [segment.count for segment in segments],
+        )
+        offsets = [layer_.lines.offset for layer_ in self.layers]
+        return np.lexsort((np.concatenate(offsets), shards)) if offsets else shards
+
+    def place(self, shard: str, offset: int) -> int | None:
+        """Return the number of the line at a place, None if it is not of this model."""
+        for layer_ in self.layers:
+            found = layer_.lines.place(shard, offset)
+            if found is not None:
+                return layer_.first + found
+        return None

@@ -1,0 +1,240 @@
+"""Growth comes to what assembly comes to: in one build or in many, whatever happened."""
+
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from burnish.datasets import compaction
+from burnish.datasets.accounting import Totals
+from burnish.datasets.assembly import Assembled, assemble, assembled
+from burnish.datasets.compaction import cut, falls, merged
+from burnish.datasets.digests import digest_of, rows_digest
+from burnish.datasets.growth import Grown, grow
+from burnish.datasets.layers import History, Layer
+from burnish.datasets.looking import World
+from burnish.datasets.model import DatasetError, Row, Split
+from burnish.datasets.reading import Asked, Read, SerialReader
+from burnish.datasets.settling import settled
+from burnish.datasets.sides import ledger_of
+from burnish.datasets.splits import Ledger
+from burnish.datasets.versions import fates_of, rows_of
+from burnish.feedback.parse import record_of
+from burnish.feedback.service import interpret
+from burnish.feedback.verdict import Offsets
+from burnish.kernel.digest import digest
+from burnish.kernel.policy import ModelPolicy
+from support.history import Log, arrive, predictions, records
+from support.samples import policy as laundry
+
+SEEDS = st.integers(min_value=0, max_value=2**32)
+MISSING = digest(b"never stored")
+
+
+def policy(**dataset: object) -> ModelPolicy:
+    return laundry(
+        dataset={"holdout": 30, "validation": 0.2, "actor_share": 1.0, "reviewers": ["lee"]}
+        | dataset
+    )
+
+
+@pytest.fixture(autouse=True)
+def _small_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "LARGEST", 150)
+
+
+@dataclass
+class Versions:
+    """Builds versions by growth, layer on layer, and keeps what each hands on."""
+
+    log: Log
+    policy: ModelPolicy
+    world: World
+    layers: list[Layer] = field(default_factory=list)
+    open: list[int] = field(default_factory=list)
+    offsets: Offsets = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.rest = Ledger(holdout_source=self.policy.dataset.holdout_source)
+        self.totals = Totals.none(self.policy.labels)
+
+    @property
+    def history(self) -> History:
+        return History(self.policy.name, self.layers)
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.totals.sum, self.totals.rows, self.policy.digest)
+
+    def settle(self, offsets: Offsets) -> None:
+        rules = partial(assembled, policy=self.policy, parent=self.rest)
+        made = settled(self.read(offsets), self.policy, self.world, rules, parent={})
+        self.keep(made, offsets)
+
+    def read(self, offsets: Offsets) -> Read:
+        asked = Asked(
+            model=self.policy.name,
+            labels=self.policy.labels,
+            validation=self.policy.dataset.validation,
+            epoch=self.rest.epoch,
+        )
+        read = SerialReader(self.log, record_of).read(asked, self.offsets, offsets)
+        return Read.from_bytes(memoryview(read.to_bytes()))
+
+    def grow(self, offsets: Offsets) -> None:
+        grown = grow(
+            self.history,
+            self.read(offsets),
+            self.policy,
+            ledger=self.rest,
+            world=self.world,
+            totals=self.totals,
+            open_=np.array(self.open, np.int64),
+            parent=self.offsets,
+        )
+        self.keep(grown, offsets)
+
+    def keep(self, grown: Grown, offsets: Offsets) -> None:
+        layers = [*self.layers, grown.layer]
+        count = falls(layers)
+        layers = [*layers[:-count], *cut(merged(layers[-count:]))]
+        self.layers = [Layer.from_bytes(memoryview(layer.to_bytes())) for layer in layers]
+        self.rest, self.totals, self.open = grown.rest, grown.totals, grown.open.tolist()
+        self.offsets = offsets
+
+
+def reference(
+    log: Log, policy: ModelPolicy, parent: Ledger, world: World, offsets: Offsets
+) -> Assembled:
+    verdicts, unreadable = [], []
+    for shard, end in offsets.items():
+        said, broken = interpret(record_of, shard, log.read(shard, 0, end))
+        verdicts += [verdict for verdict in said if verdict.model == policy.name]
+        unreadable += [(shard, raw) for raw in broken]
+    named = {verdict.prediction_id for verdict in verdicts if verdict.prediction_id is not None}
+    return assemble(
+        verdicts,
+        policy,
+        parent,
+        predictions=world.predictions(named),
+        gone={MISSING} & set(world.missing({MISSING})),
+        unreadable=unreadable,
+    )
+
+
+def same(versions: Versions, built: Assembled) -> None:
+    history = versions.history
+    assert rows_of(history) == built.rows
+    assert list(fates_of(history)) == built.fates
+    assert ledger_of(history, versions.rest) == built.ledger
+    assert versions.digest == built.digest
+    assert versions.totals.effective == sum(fate.effective for fate in built.fates)
+
+
+@given(seed=SEEDS, source=st.sampled_from(["", "gold"]), shards=st.integers(1, 3))
+@settings(max_examples=30, deadline=None)
+def test_one_build_of_everything_is_what_assembly_makes_of_it(
+    seed: int, source: str, shards: int
+) -> None:
+    random, log = Random(seed), Log()
+    arrive(
+        log, records(random, 400, subjects=random.choice([60, 400, 4000])), random, shards=shards
+    )
+    known = predictions(50)
+    world = World(
+        lambda ids: {one: known[one] for one in ids if one in known},
+        lambda ids: {MISSING} & set(ids),
+    )
+    rules = policy(holdout_source=source)
+    versions = Versions(log, rules, world)
+    try:
+        built = reference(log, rules, Ledger(holdout_source=source), world, log.end())
+    except DatasetError as error:
+        with pytest.raises(type(error), match=str(error)[:20]):
+            versions.grow(log.end())
+        return
+    versions.grow(log.end())
+    same(versions, built)
+
+
+@given(seed=SEEDS, source=st.sampled_from(["", "", "gold"]), shards=st.integers(1, 3))
+@settings(max_examples=12, deadline=None)
+def test_a_chain_of_builds_comes_to_what_assembly_makes_with_the_ledgers_before_it(
+    seed: int, source: str, shards: int
+) -> None:
+    random, log = Random(seed), Log()
+    known = predictions(30)
+    stored = set()
+    world = World(
+        lambda ids: {one: known[one] for one in ids if one in known},
+        lambda ids: ({MISSING} & set(ids)) - stored,
+    )
+    rules = policy(holdout_source=source)
+    versions, ledger = Versions(log, rules, world), Ledger(holdout_source=source)
+    subjects, first = random.choice([80, 400, 2000]), 0
+    for number in range(6):
+        count = 300 if number == 0 else random.choice([1, 10, 40, 150])
+        arrive(log, records(random, count, subjects=subjects, first=first), random, shards=shards)
+        first += count
+        if number == 3:  # what was logged late is found
+            known.update(predictions(60))
+        if number == 4:
+            stored.add(MISSING)
+        try:
+            built = reference(log, rules, ledger, world, log.end())
+        except DatasetError:
+            return
+        versions.grow(log.end())
+        same(versions, built)
+        ledger = built.ledger
+
+
+@given(seed=SEEDS, source=st.sampled_from(["", "gold"]))
+@settings(max_examples=8, deadline=None)
+def test_a_version_that_was_settled_can_be_grown_from(seed: int, source: str) -> None:
+    random, log = Random(seed), Log()
+    arrive(log, records(random, 400, subjects=300), random, shards=2)
+    known = predictions(60)
+    world = World(lambda ids: {one: known[one] for one in ids}, lambda ids: {MISSING} & set(ids))
+    rules, ledger = policy(holdout_source=source), Ledger(holdout_source=source)
+    versions = Versions(log, rules, world)
+    versions.settle({shard: end * 2 // 3 for shard, end in log.end().items()})
+    built = reference(log, rules, ledger, world, versions.offsets)
+    same(versions, built)
+    versions.grow(log.end())
+    same(versions, reference(log, rules, built.ledger, world, log.end()))
+
+
+@given(seed=SEEDS)
+@settings(max_examples=8, deadline=None)
+def test_a_build_of_other_offsets_keeps_to_the_ledger_it_is_given(seed: int) -> None:
+    random, log = Random(seed), Log()
+    arrive(log, records(random, 300, subjects=200), random, shards=2)
+    known = predictions(60)
+    world = World(lambda ids: {one: known[one] for one in ids}, lambda ids: {MISSING} & set(ids))
+    first = Versions(log, policy(), world)
+    first.grow(log.end())
+    ledger = ledger_of(first.history, first.rest)
+    for share in (0.7, 0.9, 1.0):
+        fewer = {shard: int(share * end) for shard, end in log.end().items()}
+        again = Versions(log, policy(validation=0.3), world)
+        again.rest = ledger
+        again.grow(fewer)
+        built = reference(log, policy(validation=0.3), ledger, world, fewer)
+        same(again, built)
+        again.grow(log.end())
+        same(again, reference(log, policy(validation=0.3), built.ledger, world, log.end()))
+
+
+def test_the_digest_is_of_the_set_of_rows_whatever_their_order() -> None:
+    rows = [
+        Row(subject=f"s{n}", label="good", payload_sha256=digest(b"%d" % n), split=Split.TRAIN)
+        for n in range(5)
+    ]
+    one = rows_digest(rows, digest(b"policy"))
+    assert one == rows_digest(rows[::-1], digest(b"policy"))
+    assert len({one, rows_digest(rows[1:], digest(b"policy")), rows_digest(rows, digest(b""))}) == 3

@@ -1,0 +1,101 @@
+"""What the quick way reads, it reads as `parse` does; what it is not sure of it leaves."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from burnish.feedback.model import RawRecord
+from burnish.feedback.parse import PLAIN, STRUCTURED, record_of
+from burnish.feedback.plain import plain
+from burnish.feedback.verdict import verdict_of
+from burnish.kernel.errors import InvalidInput
+
+GOOD: dict[str, Any] = {
+    "source": "app",
+    "id": "1",
+    "model": "laundry",
+    "subject_id": "task-1",
+    "predicted": "good",
+    "final": "defect",
+    "corrected": True,
+    "actor": "kim",
+    "occurred_at": "2026-05-01T10:00:00+09:00",
+    "payload": "burnish:sha256:" + "ab" * 32,
+}
+ODD = st.sampled_from(
+    [
+        None, 1, 1.0, True, "", "good", "x" * 256, "x" * 4001, "a\0b", "ü\U0001f600", [], ["a"], {},
+        {"a": 1.0}, 2**70, "2026-02-30T00:00:00Z", "2026-05-01t10:00:00.123456789z",
+        "2026-05-01T10:00:60Z", "2026-05-01 10:00:00Z", "2026-05-01T10:00:00", "uncertainty",
+        "1.01890000-0000-7000-8000-00000000000a", "1.01890000-0000-7000-8000-00000000000a\n",
+    ]
+)  # fmt: skip
+NAMES = st.sampled_from(
+    [*GOOD, "prediction_id", "selection", "reason", "reason_code", "schema_version", "strange"]
+)
+
+
+def raw(body: str, content_type: str = PLAIN, **changes: Any) -> RawRecord:
+    at = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    fields = {"offset": 7, "received_at": at, "source": "app", "id": "1"}
+    return RawRecord(body=body, content_type=content_type, **(fields | changes))
+
+
+def agrees(line: RawRecord) -> bool:
+    """Tell whether the quick way took the line; raise unless it then says what `parse` says."""
+    quick = plain(line)
+    if quick is None:
+        return False
+    said = verdict_of("0", line, record_of(line))
+    for name in quick.__struct_fields__:
+        assert getattr(quick, name) == getattr(said, name), name
+    return True
+
+
+@given(changes=st.dictionaries(NAMES, ODD, max_size=2), missing=st.sets(NAMES, max_size=1))
+@settings(max_examples=400, deadline=None)
+def test_whatever_it_takes_it_reads_as_parse_does(
+    changes: dict[str, Any], missing: set[str]
+) -> None:
+    fields = {name: one for name, one in (GOOD | changes).items() if name not in missing}
+    agrees(
+        raw(msgspec.json.encode(fields).decode() if 2**70 not in changes.values() else str(fields))
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        msgspec.json.encode(GOOD).decode(),
+        msgspec.json.format(msgspec.json.encode(GOOD)).decode(),
+        msgspec.json.encode(GOOD | {"prediction_id": None, "reason": "stain"}).decode(),
+        msgspec.json.encode(GOOD).decode().replace('"final"', '"final":"good","final"'),
+        msgspec.json.encode(GOOD).decode().replace('"actor"', '"\\u0061ctor"'),
+    ],
+)
+def test_it_takes_what_nearly_all_lines_are(body: str) -> None:
+    assert agrees(raw(body))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        raw(msgspec.json.encode(GOOD).decode(), STRUCTURED),
+        raw(msgspec.json.encode(GOOD).decode(), ce={"id": "2"}),
+        raw("no record"),
+        raw("[" * 10_000),
+        raw(msgspec.json.encode(GOOD | {"corrected": False}).decode()),
+        raw(msgspec.json.encode(GOOD | {"schema_version": 1.0}).decode()),
+    ],
+)
+def test_it_leaves_what_is_unusual_or_wrong(line: RawRecord) -> None:
+    assert plain(line) is None
+
+
+def test_parse_refuses_what_breaks_the_schema() -> None:
+    with pytest.raises(InvalidInput):
+        record_of(raw(msgspec.json.encode(GOOD | {"schema_version": 1.0}).decode()))
