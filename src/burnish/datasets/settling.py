@@ -64,10 +64,6 @@ def settled(
         one = lines.said(line)
         if (one.source, one.id) in erased:
             outcome[line] = _ERASED
-    for line in np.nonzero(outcome == CODE[Reason.UNREADABLE])[0].tolist() if erased else ():
-        said = lines.said(line)
-        if (said.source, said.id) in erased:
-            outcome[line] = CODE[Reason.ERASED]
     for line, what in zip(spoken.tolist(), judged, strict=True):
         what.note(line, found, contents)
     lines = replace(lines, outcome=outcome, found=found, content=contents)
