@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue, TimeoutType
 from aio_pika.exceptions import (
     CONNECTION_EXCEPTIONS,
     AuthenticationError,
@@ -45,6 +45,17 @@ class RabbitSettings(Struct, frozen=True, kw_only=True):
     delivery_limit: int = 20  # deliveries; one more, and the message is poison
     retry_first_s: float = FIRST_S
     retry_cap_s: float = CAP_S
+
+
+class _Connection(aio_pika.Connection):
+    """Closes what it could not open, where the library leaves that to the garbage collector."""
+
+    async def connect(self, timeout: TimeoutType = None) -> None:  # noqa: ASYNC109  as inherited
+        try:
+            await super().connect(timeout)
+        except BaseException:
+            await self.close()
+            raise
 
 
 class RabbitQueue:
@@ -90,6 +101,7 @@ class RabbitQueue:
             timeout=_CONNECT_S,
             heartbeat=_HEARTBEAT_S,
             client_properties={"connection_name": "burnish-ingest"},
+            connection_class=_Connection,
         )
         async with connection:
             channel = await connection.channel()
