@@ -8,6 +8,7 @@ import numpy as np
 
 from burnish.datasets.layers import INDEXES, STATE, Index, Layer, Patches, State
 from burnish.datasets.lines import joined
+from burnish.datasets.turns import Turns
 
 LARGEST: Final = 1 << 20  # lines in a layer: some 200 MB; what is larger is never rewritten
 RATIO: Final = 2  # a layer joins the one below it unless that has more than twice its entries
@@ -27,6 +28,7 @@ def cut(layer: Layer) -> list[Layer]:
                 first=first,
                 lines=layer.lines.part(start, stop),
                 patches=layer.patches if last else Patches.none(),
+                turns=layer.turns.between(first, end),
                 **{
                     name: _between(getattr(layer, name), first if start else 0, end)
                     for name in INDEXES
@@ -63,6 +65,7 @@ def merged(layers: Sequence[Layer]) -> Layer:
         first=first,
         lines=replace(lines, **{name: getattr(state, name) for name in STATE}),
         patches=patches,
+        turns=Turns.joined([layer.turns for layer in layers]),
         **{
             name: Index.of(
                 np.concatenate([getattr(layer, name).keys for layer in layers]),

@@ -32,7 +32,10 @@ CONTENT_BYTES: Final = 32
 SUBJECT_HELD, SUBJECT_TRAINED, CONTENT_HELD, CONTENT_TRAINED = 1, 2, 4, 8  # bits of `sides`
 HELD: Final = SUBJECT_HELD | CONTENT_HELD
 TRAINED: Final = SUBJECT_TRAINED | CONTENT_TRAINED
-CORRECTED, UNCERTAIN = 1, 2  # bits of `flags`
+COUNTED: Final = (
+    16  # of `sides` too: curation kept the correction, so that its actor's share has it
+)
+CORRECTED, UNCERTAIN, EXAM = 1, 2, 4  # bits of `flags`; EXAM: of the policy's `holdout_source`
 
 Numbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -87,7 +90,8 @@ class Lines:
     content: Bytes  # 32 a line: the digest of what it judges, or zeros
     found: Bytes  # 0 if there is a content, or the code of the reason why there is none
     outcome: Bytes  # code
-    sides: Bytes  # on which sides its subject and its content have been, as far as this line tells
+    # On which sides its subject and its content have been, as far as this line tells; and COUNTED.
+    sides: Bytes
     flags: Bytes
     ends: Numbers  # of each line's part of `blob`
     blob: Bytes

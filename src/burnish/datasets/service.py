@@ -1,28 +1,27 @@
 """Building dataset versions, and reading them back."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-import numpy as np
-
 from burnish.datasets import manifest as files
 from burnish.datasets.accounting import Totals
-from burnish.datasets.assembly import assembled
+from burnish.datasets.blanking import without
 from burnish.datasets.contents import Contents, known
 from burnish.datasets.digests import digest_of, from_text, to_text
-from burnish.datasets.growth import Grown, grow
+from burnish.datasets.growth import Before, Grown, grow
 from burnish.datasets.layers import History, Layer
 from burnish.datasets.looking import Missing, World, absent
 from burnish.datasets.looks import budget
 from burnish.datasets.manifest import Corrections, File, Manifest, Source, State
-from burnish.datasets.model import Dataset, Fate, OffsetsAhead, Reason, Row
+from burnish.datasets.model import Dataset, DatasetError, Fate, OffsetsAhead, Reason, Row
 from burnish.datasets.ports import DatasetUnit, Reader
 from burnish.datasets.reading import Asked, Read
-from burnish.datasets.settling import settled
 from burnish.datasets.sides import ledger_of
-from burnish.datasets.splits import Ledger
+from burnish.datasets.splits import Ledger, judges
 from burnish.datasets.versions import load_fates, load_rows
+from burnish.feedback.erasure import Identity
 from burnish.feedback.ports import RawLog
 from burnish.feedback.prediction import Prediction
 from burnish.feedback.verdict import Offsets, Verdict
@@ -66,8 +65,8 @@ class DatasetService:
                 spent = parent and budget(unit.looks, parent, policy.dataset).spent
             if known is not None:
                 return known
-            below, grown = self._grow(policy, offsets, parent, spent=bool(spent))
-            dataset = self._store(policy, offsets, parent, below, grown)
+            below, grown, erased = self._grow(policy, offsets, parent, spent=bool(spent))
+            dataset = self._store(policy, offsets, parent, below, grown, erased=erased)
             try:
                 return self._publish(dataset, actor)
             except Stale:
@@ -115,73 +114,80 @@ class DatasetService:
         parent = self.get(dataset.parent) if dataset.parent else None
         rotated = parent is not None and dataset.epoch > parent.epoch
         spent = rotated or Reason.RESERVED.value in dataset.left_out
-        totals = self._settle(policy, dataset.offsets, parent, spent=spent).totals
+        self._check_persisted(dataset.offsets)
+        with self.units() as unit:
+            erased = unit.tombstones.identities(policy.name)
+        totals = self._from_nothing(policy, dataset.offsets, parent, erased, spent=spent).totals
         return digest_of(totals.sum, totals.rows, policy.digest)
 
     def _grow(
         self, policy: ModelPolicy, offsets: Offsets, parent: Dataset | None, *, spent: bool
-    ) -> tuple[list[tuple[File, Layer]], Grown]:
-        """Return the parent's layers that the version keeps, and what it adds to them."""
-        if spent or not self._grows(policy):
-            return [], self._settle(policy, offsets, parent, spent=spent)
-        self._check_persisted(offsets)
-        layers: list[tuple[File, Layer]] = []
-        since: Offsets = {}
-        totals = Totals.none(policy.labels)
-        open_: list[int] = []
-        ledger = Ledger(holdout_source=policy.dataset.holdout_source)
-        if parent is not None:
-            manifest = self.manifest(parent)
-            state = files.load_value(self.objects, manifest.state, State)
-            ledger = state.rest.under(policy.dataset)
-            if ledger == state.rest and _continues(parent, policy, offsets):
-                layers = files.load_layers(self.objects, manifest, check=False)
-                since, open_ = parent.offsets, state.open
-                totals = _totals(manifest)
-            else:
-                ledger = self.ledger(parent).under(policy.dataset)
-        grown = grow(
-            History(policy.name, [layer for _, layer in layers]),
-            self._read(policy, since, offsets, ledger.epoch),
-            policy,
-            ledger=ledger,
-            world=self._world(policy),
-            totals=totals,
-            open_=np.array(open_, np.int64),
-            parent={} if parent is None else parent.offsets,
-        )
-        return layers, grown
+    ) -> tuple[list[tuple[File, Layer]], Grown, int]:
+        """Return the parent's layers that the version keeps, what it adds, and what it leaves out.
 
-    def _grows(self, policy: ModelPolicy) -> bool:
-        """Tell whether a line can only change by lines that it shares something with."""
-        rules = policy.dataset
-        if rules.holdout_source or rules.actor_share < 1:
-            return False
-        with self.units() as unit:
-            return not (
-                unit.tombstones.identities(policy.name)
-                or unit.payloads.stand_ins(rules.near_duplicate)
-                or unit.payloads.unreadable()
-            )
-
-    def _settle(
-        self, policy: ModelPolicy, offsets: Offsets, parent: Dataset | None, *, spent: bool
-    ) -> Grown:
-        """Return a build from nothing by every rule there is."""
+        The last is the number of records that were erased.
+        """
         self._check_persisted(offsets)
-        ledger = Ledger(holdout_source=policy.dataset.holdout_source)
-        if parent is not None:
-            ledger = self.ledger(parent)
         with self.units() as unit:
             erased = unit.tombstones.identities(policy.name)
-        return settled(
-            self._read(policy, {}, offsets, ledger.under(policy.dataset).epoch),
-            policy,
-            self._world(policy),
-            partial(assembled, policy=policy, parent=ledger, erased=erased, spent=spent),
-            erased=erased,
-            parent={} if parent is None else parent.offsets,
-        )
+        if parent is not None and not spent and _continues(parent, policy, offsets):
+            manifest = self.manifest(parent)
+            state = files.load_value(self.objects, manifest.state, State)
+            if state.rest == state.rest.under(policy.dataset) and state.erased == len(erased):
+                layers = files.load_layers(self.objects, manifest, check=False)
+                grown = grow(
+                    History(policy.name, [layer for _, layer in layers]),
+                    without(self._read(policy, parent.offsets, offsets, parent.epoch), erased),
+                    policy,
+                    ledger=state.rest,
+                    world=self._world(policy),
+                    before=Before(
+                        totals=_totals(manifest),
+                        offsets=parent.offsets,
+                        open=state.open,
+                        standings=state.standings,
+                    ),
+                )
+                return layers, grown, len(erased)
+        return [], self._from_nothing(policy, offsets, parent, erased, spent=spent), len(erased)
+
+    def _from_nothing(
+        self,
+        policy: ModelPolicy,
+        offsets: Offsets,
+        parent: Dataset | None,
+        erased: Collection[Identity],
+        *,
+        spent: bool,
+    ) -> Grown:
+        """Return a build of the whole raw log, which keeps to the parent's ledger at most."""
+        rules = policy.dataset
+        former = Ledger(holdout_source=rules.holdout_source)
+        if parent is not None:
+            former = self.ledger(parent)
+        ledger = former.under(rules)
+
+        def built(ledger: Ledger, *, worn: bool = False) -> Grown:
+            return grow(
+                History(policy.name, []),
+                without(self._read(policy, {}, offsets, ledger.epoch), erased),
+                policy,
+                ledger=ledger,
+                world=self._world(policy),
+                before=Before(
+                    totals=Totals.none(policy.labels),
+                    offsets={} if parent is None else parent.offsets,
+                ),
+                worn=worn,
+            )
+
+        if spent and ledger.epoch == former.epoch and not rules.holdout_source:
+            with suppress(DatasetError):
+                fresh = built(ledger.rotated())
+                if judges(fresh.totals.held, rules):
+                    return fresh
+            return built(ledger, worn=True)
+        return built(ledger)
 
     def _read(self, policy: ModelPolicy, since: Offsets, offsets: Offsets, epoch: int) -> Read:
         asked = Asked(
@@ -189,6 +195,7 @@ class DatasetService:
             labels=policy.labels,
             validation=policy.dataset.validation,
             epoch=epoch,
+            exam=policy.dataset.holdout_source,
         )
         return self.reader.read(asked, since, offsets)
 
@@ -222,13 +229,20 @@ class DatasetService:
         parent: Dataset | None,
         below: list[tuple[File, Layer]],
         grown: Grown,
+        *,
+        erased: int,
     ) -> Dataset:
         """Put every file of the version; nobody sees them until its row appears."""
         number = 1 if parent is None else parent.number + 1
         id_ = DatasetId(f"{policy.name}@{number}")
         totals = grown.totals
         digest = digest_of(totals.sum, totals.rows, policy.digest)
-        state = State(rest=grown.rest, open=grown.open.tolist())
+        state = State(
+            rest=grown.rest,
+            open=grown.open.tolist(),
+            standings=list(grown.standings),
+            erased=erased,
+        )
         contents = Manifest(
             format=files.FORMAT,
             id=id_,
@@ -282,7 +296,7 @@ class DatasetService:
 
 
 def _continues(parent: Dataset, policy: ModelPolicy, offsets: Offsets) -> bool:
-    """Tell whether a build may go on from its parent: same rules, and no line less."""
+    """Tell whether a build may go on from its parent by offsets and policy: no line less."""
     return parent.policy_digest == policy.digest and all(
         offsets.get(shard, 0) >= end for shard, end in parent.offsets.items()
     )
