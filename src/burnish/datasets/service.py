@@ -160,8 +160,7 @@ class DatasetService:
         with self.units() as unit:
             return not (
                 unit.tombstones.identities(policy.name)
-                or unit.payloads.stand_ins(rules.near_duplicate)
-                or unit.payloads.unreadable()
+                or unit.payloads.replaced(rules.near_duplicate)
             )
 
     def _settle(
@@ -193,9 +192,9 @@ class DatasetService:
         return self.reader.read(asked, since, offsets)
 
     def _world(self, policy: ModelPolicy) -> World:
-        def contents(verdicts: Sequence[Verdict]) -> Contents:
+        def contents(verdicts: Sequence[Verdict], named: Mapping[str, Prediction]) -> Contents:
             with self.units() as unit:
-                return known(unit.payloads, policy, verdicts)
+                return known(unit.payloads, policy, verdicts, named)
 
         return World(self._predictions, self.missing or partial(absent, self.objects), contents)
 
