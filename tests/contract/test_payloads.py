@@ -1,9 +1,10 @@
 """What is noted of sources and payloads: once, guarded, on every database."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from burnish.adapters.sql.payloads import Fetched, Seen, SqlPayloads
 from burnish.adapters.sql.raw_log import SqlManifest
@@ -93,19 +94,52 @@ def test_the_first_content_of_the_same_pixels_stands_for_all(engine: Engine) -> 
     last = payloads.see(
         [Seen(sha256="a", pixels="p"), Seen(sha256="y", pixels=None)], expected=last
     )
-    assert payloads.stand_ins(NearDuplicate.CONTENT) == {"a": "b"}
-    assert payloads.stand_ins(NearDuplicate.OFF) == {}
-    assert payloads.unreadable() == {"x", "y"}
+    no_image = {"x": Reason.PAYLOAD_UNREADABLE, "y": Reason.PAYLOAD_UNREADABLE}
+    asked = ["a", "b", "x", "y", "never seen"]
+    assert payloads.shown(asked, NearDuplicate.CONTENT) == {"a": "b", "b": "b", **no_image}
+    assert payloads.shown(asked, NearDuplicate.OFF) == {"a": "a", "b": "b", **no_image}
+    assert payloads.shown(asked, NearDuplicate.PERCEPTUAL) == no_image
+    assert payloads.replaced(NearDuplicate.OFF)
     with pytest.raises(Stale):
         payloads.see([Seen(sha256="c", pixels="p")], expected=last - 1)
     # Looked at more closely later, it goes on to stand for those of its pixels.
     assert payloads.unseen(["a", "b", "x"], NearDuplicate.PERCEPTUAL) == ["a", "b"]
     payloads.see([Seen(sha256="b", pixels="p", fingerprint=b"f", by_picture="b")], expected=last)
-    assert payloads.stand_ins(NearDuplicate.CONTENT) == {"a": "b"}
+    assert payloads.shown(["a", "b"], NearDuplicate.CONTENT) == {"a": "b", "b": "b"}
+    assert payloads.shown(["a", "b"], NearDuplicate.PERCEPTUAL) == {"b": "b"}
     assert payloads.unseen(["a", "b", "x"], NearDuplicate.PERCEPTUAL) == ["a"]
     found, newest = payloads.pictures(last)
     assert (found, newest > last) == ([("b", b"f")], True)
     assert payloads.pictures(newest) == ([], newest)
+
+
+def test_only_what_is_asked_for_is_read_however_much_is_asked_for(engine: Engine) -> None:
+    payloads = SqlPayloads(engine)
+    names = [name(str(number)) for number in range(1_200)]
+    payloads.see([Seen(sha256=one, pixels="p") for one in names[:600]], expected=0)
+    first = payloads.shown(names[:1], NearDuplicate.CONTENT)[names[0]]
+    wanted = [*names[300:], name("elsewhere")]
+    rows: list[str] = []
+
+    def count(*said: Any) -> None:
+        rows.append(said[2])
+
+    event.listen(engine, "before_cursor_execute", count)
+    found = payloads.shown(wanted, NearDuplicate.CONTENT)
+    event.remove(engine, "before_cursor_execute", count)
+    assert found == dict.fromkeys(names[300:600], first)
+    asked = [query for query in rows if "payload_contents" in query]
+    assert len(asked) == 2  # of 500 names each, at most
+    assert all("IN (" in query for query in asked)
+
+
+def test_what_is_like_another_or_no_image_makes_a_build_ask(engine: Engine) -> None:
+    payloads = SqlPayloads(engine)
+    last = payloads.see([Seen(sha256="a", pixels="p")], expected=0)
+    assert not payloads.replaced(NearDuplicate.CONTENT)
+    payloads.see([Seen(sha256="b", pixels="p")], expected=last)
+    assert payloads.replaced(NearDuplicate.CONTENT)
+    assert not payloads.replaced(NearDuplicate.OFF)
 
 
 def test_a_content_that_stands_for_another_is_known_and_one_that_was_erased_is_forgotten(

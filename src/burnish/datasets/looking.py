@@ -22,6 +22,7 @@ _MISSING: Final = CODE[Reason.PAYLOAD_MISSING]
 LIST_FROM: Final = 10_000  # contents from which a listing costs less than as many questions
 
 Missing = Callable[[Collection[str]], Collection[str]]  # of contents, those that have no bytes
+Known = Callable[[Sequence[Verdict], Mapping[str, Prediction]], Contents]  # with their predictions
 
 
 class Judged(Struct, frozen=True):
@@ -57,7 +58,7 @@ class World(Struct, frozen=True):
 
     predictions: Callable[[Collection[str]], Mapping[str, Prediction]]  # the known ones, by id
     missing: Missing
-    contents: Callable[[Sequence[Verdict]], Contents] = lambda _: NOTHING_KNOWN
+    contents: Known = lambda _, __: NOTHING_KNOWN
 
     def judged(self, verdicts: Sequence[Verdict], policy: ModelPolicy) -> list[Judged]:
         """Return what each of these verdicts judges."""
@@ -65,7 +66,7 @@ class World(Struct, frozen=True):
             return []
         named = {one.prediction_id for one in verdicts if one.prediction_id is not None}
         predictions = self.predictions(named) if named else {}
-        window, contents = policy.feedback.window, self.contents(verdicts)
+        window, contents = policy.feedback.window, self.contents(verdicts, predictions)
         inputs = locate(verdicts, predictions, window, contents=contents)
         found = {what for what in inputs.values() if not isinstance(what, Reason)}
         gone = self.missing(found)

@@ -200,9 +200,9 @@ class DatasetService:
         return self.reader.read(asked, since, offsets)
 
     def _world(self, policy: ModelPolicy) -> World:
-        def contents(verdicts: Sequence[Verdict]) -> Contents:
+        def contents(verdicts: Sequence[Verdict], named: Mapping[str, Prediction]) -> Contents:
             with self.units() as unit:
-                return known(unit.payloads, policy, verdicts)
+                return known(unit.payloads, policy, verdicts, named)
 
         return World(self._predictions, self.missing or partial(absent, self.objects), contents)
 

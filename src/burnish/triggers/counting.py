@@ -48,7 +48,7 @@ def count(
     verdicts = unit.feedback.on_touched_subjects(policy.name, since, upto)
     named = {verdict.prediction_id for verdict in verdicts if verdict.prediction_id is not None}
     predictions = unit.predictions.lookup(named - set(unknown))
-    contents = known(unit.payloads, policy, verdicts)
+    contents = known(unit.payloads, policy, verdicts, predictions)
     fetched = {uri: found for uri, found in contents.fetched.items() if uri not in unknown}
     contents = replace(contents, fetched=fetched)
     exam = Exam.of(verdicts, policy.dataset.holdout_source)

@@ -52,24 +52,29 @@ class SqlPayloads:
                     found[uri] = sha256 or Reason(reason)
         return found
 
-    def unreadable(self) -> set[str]:
-        """Return the digests of contents that are no image."""
-        query = select(payload_contents.c.sha256).where(payload_contents.c.pixels.is_(None))
-        with self._engine.connect() as connection:
-            return set(connection.execute(query).scalars())
+    def shown(self, contents: Collection[str], how: NearDuplicate) -> dict[str, str | Reason]:
+        """Return, for contents that were looked at as closely as asked, what stands for each.
 
-    def stand_ins(self, how: NearDuplicate) -> dict[str, str]:
-        """Return, for contents that another one stands for, the digest of that one."""
-        if how is NearDuplicate.OFF:
-            return {}
-        stands: ColumnElement[str] = payload_contents.c.by_pixels
-        if how is NearDuplicate.PERCEPTUAL:
-            stands = func.coalesce(payload_contents.c.by_picture, stands)
+        What is no image is no input.
+        """
         own = payload_contents.c.sha256
+        query = select(own, payload_contents.c.pixels, _standing(how))
+        found: dict[str, str | Reason] = {}
         with self._engine.connect() as connection:
-            return {row[0]: row[1] for row in connection.execute(
-                select(own, stands).where(stands != own)
-            )}  # fmt: skip
+            for chunk in _chunks(contents):
+                for sha256, pixels, stands in connection.execute(query.where(own.in_(chunk))):
+                    if pixels is None:
+                        found[sha256] = Reason.PAYLOAD_UNREADABLE
+                    elif stands is not None:
+                        found[sha256] = stands
+        return found
+
+    def replaced(self, how: NearDuplicate) -> bool:
+        """Tell whether any content is no image, or has another one standing for it."""
+        other = _standing(how) != payload_contents.c.sha256
+        query = select(payload_contents.c.id).where(payload_contents.c.pixels.is_(None) | other)
+        with self._engine.connect() as connection:
+            return connection.execute(query.limit(1)).first() is not None
 
     def represented(self, digests: Collection[str]) -> set[str]:
         """Return those of these contents that stand for another one, however it is asked."""
@@ -174,6 +179,16 @@ class SqlPayloads:
                     )
                 )
             return _last(connection)
+
+
+def _standing(how: NearDuplicate) -> ColumnElement[str]:
+    """Return what stands for a content; NULL if it was not looked at as closely as asked."""
+    by = payload_contents.c
+    return {
+        NearDuplicate.OFF: by.sha256,
+        NearDuplicate.CONTENT: by.by_pixels,
+        NearDuplicate.PERCEPTUAL: by.by_picture,
+    }[how]
 
 
 def _name(uri: str) -> str:
