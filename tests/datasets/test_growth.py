@@ -1,5 +1,6 @@
 """Growth comes to what assembly comes to: in one build or in many, whatever happened."""
 
+import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from random import Random
@@ -13,11 +14,12 @@ from burnish.datasets.accounting import Totals
 from burnish.datasets.assembly import Assembled, assemble
 from burnish.datasets.blanking import without
 from burnish.datasets.compaction import cut, falls, merged
+from burnish.datasets.contents import NOTHING_KNOWN, Contents
 from burnish.datasets.digests import digest_of, rows_digest
 from burnish.datasets.growth import Before, grow
 from burnish.datasets.layers import History, Layer
 from burnish.datasets.looking import World
-from burnish.datasets.model import DatasetError, Row, Split
+from burnish.datasets.model import DatasetError, Reason, Row, Split
 from burnish.datasets.reading import Asked, Read, SerialReader
 from burnish.datasets.sides import ledger_of
 from burnish.datasets.splits import Ledger
@@ -33,6 +35,7 @@ from support.samples import policy as laundry
 
 SEEDS = st.integers(min_value=0, max_value=2**32)
 MISSING = digest(b"never stored")
+ELSEWHERE = "https://elsewhere/1.jpg"  # as drawn histories name it
 
 
 def policy(**dataset: object) -> ModelPolicy:
@@ -84,7 +87,12 @@ class Versions:
         return Read.from_bytes(memoryview(read.to_bytes()))
 
     def grow(
-        self, offsets: Offsets, *, erased: Collection[Identity] = (), worn: bool = False
+        self,
+        offsets: Offsets,
+        *,
+        erased: Collection[Identity] = (),
+        replaced: Collection[str] = (),
+        worn: bool = False,
     ) -> None:
         grown = grow(
             self.history,
@@ -92,7 +100,7 @@ class Versions:
             self.policy,
             ledger=self.rest,
             world=self.world,
-            before=self.before,
+            before=dataclasses.replace(self.before, replaced=replaced),
             worn=worn,
         )
         layers = [*self.layers, grown.layer]
@@ -117,6 +125,7 @@ def reference(
     *,
     erased: Collection[Identity] = (),
     spent: bool = False,
+    contents: Contents = NOTHING_KNOWN,
 ) -> Assembled:
     verdicts, unreadable = [], []
     for shard, end in offsets.items():
@@ -133,6 +142,7 @@ def reference(
         unreadable=unreadable,
         erased=erased,
         spent=spent,
+        contents=contents,
     )
 
 
@@ -265,6 +275,65 @@ def test_what_was_erased_is_in_no_build_and_the_next_ones_grow_without_it(
         except DatasetError:
             return
         versions.grow(log.end(), erased=erased)
+        same(versions, built)
+        ledger = built.ledger
+
+
+class Photos:
+    """What is found out about photos: more and more."""
+
+    def __init__(self) -> None:
+        self.fetched: dict[str, str | Reason] = {}
+        self.shown: dict[str, str | Reason] = {}
+
+    @property
+    def known(self) -> Contents:
+        return Contents(fetched=self.fetched, shown=self.shown)
+
+    def world(self) -> World:
+        given = predictions(60)
+        return World(
+            lambda ids: {one: given[one] for one in ids},
+            lambda ids: {MISSING} & set(ids),
+            lambda _, __: self.known,
+            lambda ids: {one: self.shown[one] for one in ids if one in self.shown},
+        )
+
+    def look(self, random: Random, subjects: int) -> set[str]:
+        """Find out about some photos; return those that no longer stand for themselves."""
+        photos = [digest(b"%d" % number) for number in range(subjects)]
+        standing = set(self.shown.values())
+        news: dict[str, str | Reason] = {}
+        for photo in random.sample(photos, random.choice([0, 3, 20])):
+            first = random.choice(photos)
+            taken = standing | self.shown.keys() | news.keys()
+            if photo not in taken and first not in self.shown and first not in news:
+                news[photo] = first if random.random() < 0.7 else Reason.PAYLOAD_UNREADABLE
+                standing.add(first)
+        self.shown |= news
+        if self.fetched.get(ELSEWHERE) != photos[3]:  # what gave bytes once stands for those
+            self.fetched[ELSEWHERE] = random.choice([Reason.PAYLOAD_MISSING, photos[3]])
+        return set(news)
+
+
+@given(seed=SEEDS, source=st.sampled_from(["", "gold"]), share=st.sampled_from([0.3, 1.0]))
+@settings(max_examples=25, deadline=None)
+def test_photos_that_stand_for_others_or_show_nothing_are_found_whenever_that_is_noted(
+    seed: int, source: str, share: float
+) -> None:
+    random, log, photos = Random(seed), Log(), Photos()
+    rules, ledger = policy(holdout_source=source, actor_share=share), Ledger(holdout_source=source)
+    versions, subjects, first = Versions(log, rules, photos.world()), random.choice([150, 500]), 0
+    for count in (300, 20, 100, 0, 50, 10):
+        drawn = records(random, count, subjects=subjects, first=first, people=CROWDS[-1])
+        arrive(log, drawn, random, shards=2)
+        first += count
+        replaced = photos.look(random, subjects)
+        try:
+            built = reference(log, rules, ledger, versions.world, log.end(), contents=photos.known)
+        except DatasetError:
+            return
+        versions.grow(log.end(), replaced=replaced)
         same(versions, built)
         ledger = built.ledger
 

@@ -6,7 +6,7 @@ the holdout are of all examples: of these the version before hands on what must 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,6 +27,8 @@ from burnish.datasets.curation import Exam, curate
 from burnish.datasets.layers import History, Layer, Patches, patched
 from burnish.datasets.lines import (
     CODE,
+    CONTENT_HELD,
+    CONTENT_TRAINED,
     CORRECTED,
     COUNTED,
     NAMES,
@@ -58,6 +60,7 @@ class Before:
     offsets: Offsets = field(default_factory=dict)
     open: Sequence[int] = ()  # lines of the history to look at again
     standings: Sequence[Standing] = ()  # none where no share is capped
+    replaced: Collection[str] = ()  # contents that no longer stand for themselves since then
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +101,7 @@ def grow(
     """
     batch = Batch(history, read, policy, ledger=ledger, world=world)
     batch.settle_copies()
-    batch.find(np.array(before.open, np.int64))
+    batch.find(np.array(before.open, np.int64), before.replaced)
     build = _Build(history, read, policy, batch, before, worn=worn)
     build.rule()
     return build.grown()
@@ -278,27 +281,29 @@ class _Build:
     def grown(self) -> Grown:
         """Return what the build adds. Raises what `checks` raises."""
         batch, lines, before = self._batch, self._lines, self._before
+        self._moved = batch.moved()
         change = Change(self._read.sum)
         rows = count_new(change, self._read, lines, self._policy)
         rows += self._count_old(change)
         check_labels(sorted(rows, key=lambda row: row.subject), self._policy)
         totals = change.applied(before.totals, len(lines))
         check_counts(totals.counts, self._policy, totals.left_out)
+        self._sides[: batch.old][self._moved] &= ~np.uint8(CONTENT_HELD | CONTENT_TRAINED)
         self._sides |= marks(self._outcome)
         lines.sides[batch.lines[batch.old :] - batch.first] = self._sides[batch.old :]
         lines.sides[batch.alone] |= marks(lines.outcome[batch.alone])
         top = patched(batch.layer, self._patches(), *batch.late_contents())
-        mine = np.nonzero(is_open(lines.found, lines.content))[0] + batch.first
+        mine = np.nonzero(is_open(lines.found, lines.content, lines.flags))[0] + batch.first
         looked = np.unique(np.concatenate([np.array(before.open, np.int64), batch.lines, mine]))
         state = self._below.on_top(top).state(looked)
-        still = is_open(state.found, state.content) & (state.outcome == state.found)
+        still = is_open(state.found, state.content, state.flags) & (state.outcome == state.found)
         since = effective(lines.outcome, lines.flags) & beyond(lines, before.offsets)
         return Grown(
             layer=top,
             totals=totals,
             open=looked[still],
             standings=self._standings,
-            rest=batch.rest,
+            rest=batch.rest_with(self._moved),
             since=int(since.sum()),
         )
 
@@ -307,13 +312,13 @@ class _Build:
         batch = self._batch
         rows: list[Row] = []
         now, was = self._outcome[: batch.old], batch.was.outcome[: batch.old]
-        for number in np.nonzero(now != was)[0].tolist():
+        for number in np.nonzero((now != was) | self._moved)[0].tolist():
             verdict = batch.said[number]
             late = batch.late.get(int(batch.lines[number]))
             known = address(batch.was.content[number])
             what = known if late is None or late.digest is None else late.digest
-            for code, sign in ((int(was[number]), -1), (int(now[number]), 1)):
-                row = row_of(verdict, what, code)
+            for content, code, sign in ((known, was[number], -1), (what, now[number], 1)):
+                row = row_of(verdict, content, int(code))
                 if row is None:
                     change.left_out[NAMES[code]] += sign
                     continue
@@ -333,7 +338,7 @@ class _Build:
             what.note(int(np.searchsorted(lines, line)), found, contents)
         outcome, sides = self._outcome[old], self._sides[old]
         changed = (outcome != was.outcome[old]) | (sides != was.sides[old])
-        changed |= found != was.found[old]
+        changed |= (found != was.found[old]) | (contents != was.content[old]).any(axis=1)
         return Patches(
             line=lines[changed],
             outcome=outcome[changed],

@@ -106,6 +106,7 @@ class State:
     sides: Bytes
     found: Bytes
     content: Bytes
+    flags: Bytes  # which no patch changes
 
     def take(self, patches: Patches, lines: Numbers) -> None:
         """Take over, in place, what patches say of the lines."""
@@ -263,11 +264,12 @@ class History:
             sides=np.zeros(len(lines), np.uint8),
             found=np.zeros(len(lines), np.uint8),
             content=np.zeros((len(lines), CONTENT_BYTES), np.uint8),
+            flags=np.zeros(len(lines), np.uint8),
         )
         for layer_ in self.layers:
             low, high = np.searchsorted(lines, [layer_.first, layer_.end])
             own = lines[low:high] - layer_.first
-            for name in STATE:
+            for name in (*STATE, "flags"):
                 getattr(state, name)[low:high] = getattr(layer_.lines, name)[own]
             state.take(layer_.patches, lines)
         return state

@@ -21,6 +21,7 @@ from burnish.datasets.lines import (
     CONTENT_BYTES,
     CORRECTED,
     EXAM,
+    FETCHED,
     UNCERTAIN,
     Bytes,
     Keys,
@@ -154,7 +155,8 @@ def read_lines(shard: str, raws: Iterable[RawRecord], asked: Asked, parse: Parse
                 0,
                 said.corrected * CORRECTED
                 + (said.selection is Selection.UNCERTAINTY) * UNCERTAIN
-                + (said.source == asked.exam) * EXAM,
+                + (said.source == asked.exam) * EXAM
+                + (payload is not None and payload != "") * FETCHED,
                 guess,
             )
         )

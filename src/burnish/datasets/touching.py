@@ -6,8 +6,9 @@ are the same functions as for a whole version; nothing outside of it can change 
 that touches nothing is left to `alone`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from itertools import compress
 from typing import Final
 
 import numpy as np
@@ -34,6 +35,7 @@ from burnish.datasets.lines import (
     address,
     addresses,
     content_keys,
+    content_of,
     key_of,
 )
 from burnish.datasets.looking import Judged, World, is_open
@@ -98,13 +100,21 @@ class Batch:
         said = lines.verdicts(self._policy.name, asking)
         for line, what in zip(asking.tolist(), self._judge(said), strict=True):
             what.note(line, found, contents)
-        plain = plain[~self._below.knows("contents", content_keys(contents[plain]))]
+        new = ~self._below.knows("contents", content_keys(contents[plain]))
         names = addresses(contents[plain])
-        missing = self._world.missing(set(names))
-        if missing:
-            gone = np.fromiter((name in missing for name in names), bool, len(names))
-            found[plain[gone]] = CODE[Reason.PAYLOAD_MISSING]
-        return replace(lines, found=found, content=contents, outcome=lines.outcome.copy())
+        shown = self._world.shown(set(names))
+        missing = self._world.missing(set(compress(names, new.tolist())))
+        if shown or missing:
+            for line, name in zip(plain.tolist(), names, strict=True):
+                if name in shown:
+                    shown[name].note(line, found, contents)
+                elif name in missing:
+                    found[line] = CODE[Reason.PAYLOAD_MISSING]
+        named = lines.content.any(axis=1)
+        other = np.nonzero(named & (contents != lines.content).any(axis=1))[0]
+        return replace(
+            lines.spelled(other), found=found, content=contents, outcome=lines.outcome.copy()
+        )
 
     def _judge(self, verdicts: Sequence[Verdict]) -> list[Judged]:
         return self._world.judged(verdicts, self._policy)
@@ -124,9 +134,18 @@ class Batch:
                 lines.outcome[line] = CODE[left_out[verdict.place]]
                 self._speaks[line] = False
 
-    def find(self, open_: Numbers) -> None:
-        """Find the lines that the new ones touch, and those of the new ones that touch none."""
-        self._look_again(open_, self._below.state(open_), self._below.verdicts(open_))
+    def find(self, open_: Numbers, replaced: Collection[str]) -> None:
+        """Find the lines that the new ones touch, and those of the new ones that touch none.
+
+        Args:
+            open_: lines of the history to look at again.
+            replaced: contents to look at again, in whatever line.
+        """
+        self._replaced = content_keys(
+            np.array([content_of(one) for one in replaced], np.uint8).reshape(-1, CONTENT_BYTES)
+        )
+        again = np.union1d(open_, self._below.find("contents", self._replaced))
+        self._look_again(again, self._below.state(again), self._below.verdicts(again))
         self.alone = are_alone(
             self.layer,
             self._below,
@@ -170,11 +189,14 @@ class Batch:
 
     def _look_again(self, lines: Numbers, state: State, verdicts: Sequence[Verdict]) -> None:
         """Note what lines of the history judge, if that can be told now and could not before."""
-        count = len(lines)
-        again = np.nonzero(is_open(state.found[:count], state.content[:count]))[0].tolist()
+        found, contents = state.found[: len(lines)], state.content[: len(lines)]
+        open_ = is_open(found, contents, state.flags[: len(lines)])
+        open_ |= (found == 0) & np.isin(content_keys(contents), self._replaced)
+        again = np.nonzero(open_)[0].tolist()
         looked = self._judge([verdicts[number] for number in again])
         for number, what in zip(again, looked, strict=True):
-            if what.code != state.found[number]:
+            other = what.code == 0 and what.digest != address(contents[number])
+            if what.code != found[number] or other:
                 self.late[int(lines[number])] = what
 
     def late_contents(self) -> tuple[Numbers, Keys]:
@@ -182,6 +204,15 @@ class Batch:
         known = {line: what.content for line, what in self.late.items() if what.code == 0}
         contents = np.array(list(known.values()), np.uint8).reshape(len(known), CONTENT_BYTES)
         return np.array(list(known), np.int64), content_keys(contents)
+
+    def moved(self) -> Mask:
+        """Tell which lines of the history judge another content than they did."""
+        moved = np.zeros(self.old, bool)
+        for line, what in self.late.items():
+            number = int(np.searchsorted(self.lines, line))
+            known = self.was.found[number] == 0 and what.digest is not None
+            moved[number] = known and what.digest != address(self.was.content[number])
+        return moved
 
     def inputs(self) -> dict[Place, str | Reason]:
         """Return what each verdict of the batch judges."""
@@ -192,12 +223,25 @@ class Batch:
             inputs[verdict.place] = self.late[line].input if line in self.late else known
         return inputs
 
+    def rest_with(self, moved: Mask) -> Ledger:
+        """Return the rest, and with it the sides of contents that lines used to judge."""
+        left = {name: set(getattr(self.rest, name)) for name in _CONTENTS.values()}
+        for number in np.nonzero(moved)[0].tolist():
+            for bit, name in _CONTENTS.items():
+                if self.was.sides[number] & bit:
+                    left[name].add(address(self.was.content[number]))
+        return structs.replace(
+            self.rest, **{name: frozenset(found) for name, found in left.items()}
+        )
+
     def ledger(self, inputs: Inputs) -> Ledger:
         """Return what the ledger says of the batch's subjects and contents."""
         sides: dict[str, set[str]] = {
             name: set() for name in (*_SUBJECTS.values(), *_CONTENTS.values())
         }
-        for verdict, marked in zip(self.said, self.was.sides.tolist(), strict=True):
+        contents = addresses(self.was.content)
+        marks = self.was.sides.tolist()
+        for verdict, marked, held in zip(self.said, marks, contents, strict=True):
             what = inputs[verdict.place]
             for bit, name in _SUBJECTS.items():
                 if marked & bit or verdict.subject_id in getattr(self._ledger, name):
@@ -205,7 +249,7 @@ class Batch:
             if isinstance(what, Reason):
                 continue
             for bit, name in _CONTENTS.items():
-                if marked & bit or what in getattr(self._ledger, name):
+                if (marked & bit and what == held) or what in getattr(self._ledger, name):
                     sides[name].add(what)
         return structs.replace(
             self._ledger, **{name: frozenset(found) for name, found in sides.items()}
