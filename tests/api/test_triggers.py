@@ -20,7 +20,8 @@ from support.world import body, record
 
 Problem = Callable[..., dict[str, Any]]
 PATH = "/v1/models/laundry/trigger"
-SMALL = POLICY + "[trigger]\nmin_corrections = 4\nmin_days = 0\nurgent_corrections = 1000\n"
+UNSEEN = POLICY + '[dataset]\nnear_duplicate = "off"\n'  # nobody looks at photos here
+SMALL = UNSEEN + "[trigger]\nmin_corrections = 4\nmin_days = 0\nurgent_corrections = 1000\n"
 
 
 class Worker:
@@ -88,7 +89,7 @@ def explained(plane: Plane) -> dict[str, Any]:
 
 
 def test_a_model_says_in_a_sentence_where_it_stands(plane: Plane, worker: Worker) -> None:
-    plane.apply()
+    plane.apply(UNSEEN)
     assert explained(plane)["sentence"] == (
         "no corrections to learn from; 0 of 100 corrections, never trained"
     )

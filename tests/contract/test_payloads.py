@@ -9,6 +9,7 @@ from sqlalchemy import Engine, event
 from burnish.adapters.sql.payloads import Fetched, Seen, SqlPayloads
 from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.sql.sources import SqlSources
+from burnish.datasets.contents import Noted
 from burnish.datasets.model import Reason
 from burnish.feedback.quarantine import Entry
 from burnish.feedback.tabular import Cursor
@@ -82,10 +83,20 @@ def test_a_uri_stands_for_what_it_gave_first(engine: Engine) -> None:
     payloads.note([missing, Fetched(uri="b", sha256=name("b"))], now=NOON)
     assert payloads.fetched([LONG, "b", "c"]) == {LONG: Reason.PAYLOAD_MISSING, "b": name("b")}
     assert payloads.failed(limit=9) == [LONG]
+    before = payloads.noted()
+    payloads.note([missing], now=NOON)
+    assert payloads.noted() == before  # nothing new
+    large = Fetched(uri=LONG, reason=Reason.PAYLOAD_TOO_LARGE)
+    payloads.note([large], now=NOON)
+    then = payloads.noted()
+    assert payloads.failed(limit=9) == [LONG]
     payloads.note([Fetched(uri=LONG, sha256=name("a")), Fetched(uri="b", sha256="x")], now=NOON)
     payloads.note([missing], now=NOON)
     assert payloads.fetched([LONG, "b"]) == {LONG: name("a"), "b": name("b")}
     assert payloads.failed(limit=9) == []
+    assert payloads.fetched([LONG], upto=Noted()) == {}
+    assert payloads.fetched([LONG], upto=before) == {LONG: Reason.PAYLOAD_MISSING}
+    assert payloads.fetched([LONG], upto=then) == {LONG: Reason.PAYLOAD_TOO_LARGE}
 
 
 def test_the_first_content_of_the_same_pixels_stands_for_all(engine: Engine) -> None:
@@ -107,6 +118,11 @@ def test_the_first_content_of_the_same_pixels_stands_for_all(engine: Engine) -> 
     payloads.see([Seen(sha256="b", pixels="p", fingerprint=b"f", by_picture="b")], expected=last)
     assert payloads.shown(["a", "b"], NearDuplicate.CONTENT) == {"a": "b", "b": "b"}
     assert payloads.shown(["a", "b"], NearDuplicate.PERCEPTUAL) == {"b": "b"}
+    # What was known before stays what it was.
+    for upto, known in ((0, set()), (2, {"b", "x"}), (last, {"a", "b", "x", "y"})):
+        then = Noted(contents=upto)
+        assert payloads.shown(asked, NearDuplicate.CONTENT, upto=then).keys() == known
+        assert "b" not in payloads.shown(asked, NearDuplicate.PERCEPTUAL, upto=then)
     assert payloads.unseen(["a", "b", "x"], NearDuplicate.PERCEPTUAL) == ["a"]
     found, newest = payloads.pictures(last)
     assert (found, newest > last) == ([("b", b"f")], True)
@@ -146,6 +162,7 @@ def test_a_content_that_stands_for_another_is_known_and_one_that_was_erased_is_f
     engine: Engine,
 ) -> None:
     payloads = SqlPayloads(engine)
+    payloads.note([Fetched(uri=LONG, reason=Reason.PAYLOAD_MISSING)], now=NOON)
     payloads.note([Fetched(uri=LONG, sha256=name("c"))], now=NOON)
     first, same, alone = name("a"), name("b"), name("c")
     seen = [Seen(sha256=one, pixels="p") for one in (first, same)]

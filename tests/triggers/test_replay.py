@@ -19,11 +19,13 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from msgspec.structs import replace
 
+from burnish.adapters.sql.payloads import Fetched, Seen, SqlPayloads
 from burnish.datasets.model import Reason
 from burnish.kernel.audit import Actor
 from burnish.kernel.digest import digest
-from burnish.kernel.policy import ModelPolicy
+from burnish.kernel.policy import ModelPolicy, NearDuplicate
 from burnish.pipeline.model import RunEvent
 from burnish.pipeline.service import move
 from burnish.releases.model import ReleaseEvent
@@ -42,19 +44,28 @@ MINUTE = timedelta(minutes=1)
 KIM = Actor(name="kim")
 
 
-def policy(**trigger: Any) -> ModelPolicy:
+SOURCE = {"database": "shop", "query": "SELECT", "watermark": "id", "key": "id"}
+
+
+def policy(*, near_duplicate: str = "off", **trigger: Any) -> ModelPolicy:
     small: dict[str, Any] = {"min_corrections": 4, "min_days": 0.01, "urgent_corrections": 9}
-    return laundry(trigger=small | trigger, dataset={"holdout_source": "gold"})
+    return laundry(
+        trigger=small | trigger,
+        dataset={"holdout_source": "gold", "near_duplicate": near_duplicate},
+        payload={"allow": ["photos.example"]},
+        sources={"tasks": SOURCE},
+    )
 
 
 POLICIES = (
     policy(),
-    policy(window="12:10-12:20 UTC"),
+    policy(window="12:10-12:20 UTC", near_duplicate="content"),
     policy(window="12:20-12:10 UTC", window_strict=True, every="day"),
-    policy(every="day", min_days=0.02),
+    policy(every="day", min_days=0.02, near_duplicate="perceptual"),
     policy(paused=True),
-    policy(min_corrections=2, min_days=0, urgent_corrections=3),
+    policy(min_corrections=2, min_days=0, urgent_corrections=3, near_duplicate="content"),
 )
+SQL = "sql.laundry.tasks"
 
 
 def travelled(world: World, proposed: ModelPolicy | None) -> Travel:
@@ -72,10 +83,9 @@ def counted_anew(world: World) -> list[Step]:
     held = {one.digest: one for one in POLICIES}
     with world.view() as view:
 
-        def tally(
-            policy: ModelPolicy, *, since: dict[str, int], upto: dict[str, int], unknown: Any
-        ) -> Tally:
-            return count(view, policy, since=since, upto=upto, unknown=unknown).tally
+        def tally(policy: ModelPolicy, *, since: Any, upto: Any, unknown: Any, noted: Any) -> Tally:
+            found = count(view, policy, since=since, upto=upto, unknown=unknown, noted=noted)
+            return found.tally
 
         entries = view.decisions.history("laundry", NOON)
         return list(replay(entries, lambda e: held[e.policy_digest], tally, recount=lambda _: True))
@@ -94,6 +104,9 @@ class TriggerLife(RuleBasedStateMachine):
         self.number = 0
         self.predictions: list[str] = []
         self.shards: dict[int, str] = {}  # of the first copy of each record
+        self.uris: list[str] = []
+        self.contents: dict[str, str | None] = {}  # digest -> what it shows
+        self.payloads = SqlPayloads(self.world.engine)
 
     @initialize(first=st.sampled_from(POLICIES))
     def begin(self, first: ModelPolicy) -> None:
@@ -111,7 +124,7 @@ class TriggerLife(RuleBasedStateMachine):
         shard=st.sampled_from(["0", "1"]),
         final=st.sampled_from(["good", "good", "defect"]),
         actor=st.sampled_from(["kim", "lee"]),
-        kind=st.sampled_from(["new", "new", "copy", "photo", "gold", "plain", "late"]),
+        kind=st.sampled_from(["new", "new", "copy", "photo", "gold", "plain", "late", "uri"]),
     )
     def people_speak(self, size: int, shard: str, final: str, actor: str, kind: str) -> None:
         for _ in range(size):
@@ -131,6 +144,11 @@ class TriggerLife(RuleBasedStateMachine):
                 name = f"1.01890000-0000-7000-8000-{number:012d}"
                 self.predictions.append(name)
                 more |= {"prediction_id": name, "payload": None}
+                self.contents[digest(name.encode())] = name
+            elif kind == "uri":
+                self.uris.append(f"https://photos.example/{number}")
+                more["payload"] = self.uris[-1]
+            self.contents.setdefault(digest(f"s{number % 17}".encode()), f"s{number % 17}")
             self.world.say(self.about(f"s{number % 17}", final, **more), shard=shard)
         self.world.project()
         self.look(1)
@@ -146,6 +164,59 @@ class TriggerLife(RuleBasedStateMachine):
         )
         self.predictions.clear()
         self.look(5)
+
+    @precondition(lambda self: self.uris)
+    @rule(gives=st.sampled_from([None, None, "the same", "another"]))
+    def a_place_answers(self, gives: str | None) -> None:
+        for uri in self.uris[-3:]:
+            content = digest((uri if gives == "another" else gives or "").encode())
+            found = (
+                Fetched(uri=uri, sha256=content)
+                if gives
+                else Fetched(uri=uri, reason=Reason.PAYLOAD_MISSING)
+            )
+            self.payloads.note([found], now=self.world.now)
+            self.contents.setdefault(content, uri)
+        self.look(1)
+
+    @precondition(lambda self: self.contents)
+    @rule(
+        shows=st.sampled_from(["itself", "itself", "another", "nothing"]),
+        closely=st.booleans(),
+        many=st.integers(1, 9),
+    )
+    def a_worker_looks_at_photos(self, shows: str, closely: bool, many: int) -> None:
+        how = NearDuplicate.PERCEPTUAL if closely else NearDuplicate.CONTENT
+        seen_before = self.payloads.shown(self.contents, NearDuplicate.OFF)
+        for one in self.payloads.unseen(self.contents, how)[:many]:
+            if one not in seen_before and shows != "itself":
+                self.contents[one] = None if shows == "nothing" else next(iter(self.contents))
+            pixels = self.contents[one]
+            last = self.payloads.noted().contents
+            found = Seen(
+                sha256=one,
+                pixels=pixels,
+                fingerprint=b"f" if closely else None,
+                by_picture=min(self.contents) if closely and many % 2 else one,
+            )
+            found = found if closely else replace(found, by_picture=None)
+            self.payloads.see([found], expected=last)
+        self.look(1)
+
+    @rule(size=st.integers(1, 5))
+    def the_run_reads_on_in_its_sources(self, size: int) -> None:
+        numbers = range(self.number, self.number + size)
+        self.number += size
+        self.shards.update(dict.fromkeys(numbers, SQL))
+        self.world.say(*(self.about(f"s{n % 17}", id=f"id-{n}") for n in numbers), shard=SQL)
+        self.world.project()
+        with self.world.unit() as unit:
+            run = unit.runs.active("laundry")
+            if run is not None:
+                ends = {**run.offsets, SQL: self.world.raw_log.end()[SQL]}
+                unit.runs.save(replace(run, offsets=ends))
+                unit.commit()
+        self.look(1)
 
     @rule(looks=st.integers(1, 25), seconds=st.integers(1, 50))
     def time_passes(self, looks: int, seconds: int) -> None:
@@ -215,7 +286,10 @@ class TriggerLife(RuleBasedStateMachine):
         fired = [entry for entry in stored(self.world) if entry.fire][-1:]
         with self.world.view() as view:
             for entry in fired:
-                assert view.runs.get(entry.run).offsets == entry.offsets
+                run = view.runs.get(entry.run).offsets
+                assert {**run, SQL: 0} == {**entry.offsets, SQL: 0}
+                latest = view.decisions.latest("laundry")
+                assert latest == entry or latest.facts.trained.offsets == run
 
     def teardown(self) -> None:
         entries = stored(self.world)
@@ -245,6 +319,29 @@ def test_the_policy_that_held_gives_back_the_stored_decisions_word_by_word(
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         TriggerLife, settings=settings(max_examples=25, stateful_step_count=30, deadline=None)
     )
+
+
+def test_rows_that_the_run_itself_has_read_do_not_count_again_at_the_next_trigger(
+    world: World, about: About
+) -> None:
+    rules = world.apply(policy(min_corrections=2, min_days=0))
+    world.say(*(about(f"s{number}") for number in range(2)), shard=SQL)
+    world.project()
+    fired = consider(world.unit, world.view, rules, now=NOON)
+    world.say(*(about(f"t{number}") for number in range(5)), shard=SQL)
+    world.project()
+    before = consider(world.unit, world.view, rules, now=NOON + MINUTE)
+    assert (before.corrections, before.hold) == (5, Hold.RUN)
+    with world.unit() as unit:
+        run = unit.runs.save(replace(unit.runs.get(fired.run), offsets={SQL: 6}))
+        unit.commit()
+    after = consider(world.unit, world.view, rules, now=NOON + 1.1 * MINUTE)
+    assert (after.corrections, after.rule) == (1, Rule.WAIT)
+    with world.unit() as unit:
+        move(unit, run, RunEvent.CANCEL, now=NOON)
+        unit.commit()
+    assert consider(world.unit, world.view, rules, now=NOON + 1.2 * MINUTE).rule is Rule.WAIT
+    assert travelled(world, None).same == 4
 
 
 # --- told by hand
@@ -315,7 +412,7 @@ def test_another_dataset_policy_counts_the_stored_feedback_anew(world: World, ab
     entry = consider(world.unit, world.view, rules, now=NOON)
     assert entry.facts is not None
     assert entry.facts.tally.left_out == {Reason.HELD_OUT: 4}
-    without = laundry(trigger={"min_corrections": 4})
+    without = laundry(trigger={"min_corrections": 4}, dataset={"near_duplicate": "off"})
     assert days(travelled(world, without).would) == [0]
     assert travelled(world, rules).would == []
 

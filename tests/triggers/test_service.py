@@ -43,7 +43,8 @@ MINUTE = timedelta(minutes=1)
 def policy(**trigger: object) -> ModelPolicy:
     return laundry(
         trigger={"min_corrections": 10, "min_days": 7, "urgent_corrections": 30} | trigger,
-        dataset={"holdout_source": "gold", "validation": 0.2},
+        # Nobody looks at these photos, which are none.
+        dataset={"holdout_source": "gold", "validation": 0.2, "near_duplicate": "off"},
     )
 
 
@@ -262,6 +263,51 @@ def test_500_copies_of_one_photo_start_nothing_and_the_explanation_says_why(
         explained.sentence
         == entry.reason
         == ("1 of 10 corrections, never trained; 499 records did not count: 499 near-duplicates")
+    )
+
+
+def test_photos_that_nobody_has_looked_at_count_for_nothing_and_the_explanation_says_so(
+    world: World, about: About
+) -> None:
+    """They may all show the same; once a worker has seen that they do not, they count."""
+    rules = world.apply(
+        replace(policy(), dataset=replace(policy().dataset, near_duplicate="content"))
+    )
+    people_correct(world, about, 0, 40)
+    unseen = world.consider(rules)
+    assert (unseen.rule, unseen.corrections) == (Rule.NOTHING, 0)
+    assert unseen.reason == (
+        "no corrections to learn from; 0 of 10 corrections, never trained; "
+        "40 records did not count: 40 not looked at yet"
+    )
+    seconds = timedelta(seconds=1)
+    world.looks_at(*(f"s{number}" for number in range(9)))
+    assert world.consider(rules, after=seconds).corrections == 9
+    world.looks_at("s9", shows="s0")
+    world.looks_at("s10", shows=None)
+    alike = world.consider(rules, after=2 * seconds)
+    assert not alike.fire
+    assert alike.reason == (
+        "9 of 10 corrections, never trained; 31 records did not count: "
+        "29 not looked at yet, 1 near-duplicate, 1 with an input that is no photo"
+    )
+    world.looks_at("s11")
+    assert world.consider(rules, after=3 * seconds).fire
+
+
+def test_photos_that_could_not_be_fetched_are_told_with_their_place(
+    world: World, about: About
+) -> None:
+    rules = world.apply(
+        replace(policy(), payload=replace(policy().payload, allow=("a.example", "b.example")))
+    )
+    for number, host in enumerate(("a.example", "b.example", "a.example", "none.example")):
+        people_correct(world, about, number, 1, payload=f"https://{host}/{number}?key=secret")
+    waits = world.consider(rules)
+    assert waits.reason == (
+        "no corrections to learn from; 0 of 10 corrections, never trained; "
+        "4 records did not count: 3 not fetched yet from https://a.example and https://b.example, "
+        "1 with an input that nobody may read"
     )
 
 

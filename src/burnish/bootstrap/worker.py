@@ -44,6 +44,7 @@ from burnish.training.watch import Watcher
 
 NICENESS: Final = 5  # serving may share the machine, and comes first
 WATCH_S: Final = 1.0  # between two looks at the training attempts
+LOOK_FIRST_S: Final = 0.2  # between new records and the decision on them, for photos to be seen
 GATHER_S: Final = 1.0  # between two looks whether records name inputs that are not fetched yet
 RELEASES_S: Final = 0.2  # between two looks whether anything new is known of what serves
 ERASURES_S: Final = 5.0  # between two looks whether anything erased still has bytes
@@ -61,7 +62,10 @@ class Worker:
         self._stop = threading.Event()
         self._token_lifetime = timedelta(seconds=settings.training.token_seconds)
         self._raw_log = RawLogReader(house.objects, house.engine)
-        self._follower = Follower(house)
+        self._news = threading.Event()  # records have come: look at their inputs
+        self._seen = threading.Event()  # inputs were looked at: count them
+        self._elsewhere = threading.Event()  # there is more to fetch
+        self._follower = Follower(house, self._look_first)
         self._launcher = SubprocessLauncher(settings.data / "jobs", settings.data / "cache")
         self._watcher = Watcher(
             units=house.unit,
@@ -91,14 +95,17 @@ class Worker:
             threading.Thread(target=self._watch_releases, name="releases"),
             threading.Thread(target=self._erase, name="erasures"),
         ]
-        # It may be in the middle of a thousand photos; whatever it has not noted is done again.
-        self._gatherer = threading.Thread(target=self._gather, name="sources", daemon=True)
+        # They may be in the middle of many photos; whatever they have not noted is done again.
+        self._gatherers = [
+            threading.Thread(target=self._look, name="inputs", daemon=True),
+            threading.Thread(target=self._gather, name="sources", daemon=True),
+        ]
         self.reasons: list[str] = ["starting"]
 
     def start(self) -> None:
         """Take up what a crash left unfinished, then follow what comes."""
         self._engine.launch()
-        for thread in (*self._threads, self._gatherer):
+        for thread in (*self._threads, *self._gatherers):
             thread.start()
         self.reasons.clear()
 
@@ -106,9 +113,12 @@ class Worker:
         """Stop; unfinished runs go on at the next start, attempts go on meanwhile."""
         self.reasons.append("draining")
         self._stop.set()
+        for asleep in (self._news, self._seen, self._elsewhere):
+            asleep.set()
         for thread in self._threads:
             thread.join()
-        self._gatherer.join(STEP_S)
+        for thread in self._gatherers:
+            thread.join(STEP_S)
         self._engine.close(min(STEP_S, self._house.settings.process.drain_seconds))
 
     def wait(self) -> None:
@@ -176,16 +186,37 @@ class Worker:
         )
 
     def _follow_feedback(self) -> None:
-        self._repeat("feedback", self._house.settings.worker.poll_seconds, self._follower.look)
+        self._repeat(
+            "feedback", self._house.settings.worker.poll_seconds, self._follower.look, self._seen
+        )
+
+    def _look(self) -> None:
+        def look() -> None:
+            if self._for_each_model(self._gathering.look):
+                self._news.set()
+                self._seen.set()
+
+        self._repeat("inputs", GATHER_S, look, self._news)
+
+    def _look_first(self) -> None:
+        """Give photos that have just come a moment to be looked at, so that they count at once."""
+        self._seen.clear()
+        self._news.set()
+        self._seen.wait(LOOK_FIRST_S)
 
     def _gather(self) -> None:
-        def look() -> None:
-            with self._house.view() as view:
-                policies = [model.policy for model in view.models.list()]
-            for policy in policies:
-                self._gathering.look(policy)
+        def gather() -> None:
+            if self._for_each_model(self._gathering.gather):
+                self._elsewhere.set()
+                self._seen.set()
 
-        self._repeat("sources", GATHER_S, look)
+        self._repeat("sources", GATHER_S, gather, self._elsewhere)
+
+    def _for_each_model(self, step: Callable[[ModelPolicy], bool]) -> bool:
+        """Take a step for each model in turn; tell whether any has more to do at once."""
+        with self._house.view() as view:
+            policies = [model.policy for model in view.models.list()]
+        return True in [step(policy) for policy in policies]
 
     def _watch_jobs(self) -> None:
         self._repeat("jobs", WATCH_S, self._watcher.look)
@@ -212,13 +243,22 @@ class Worker:
         )
         self._repeat("erasures", ERASURES_S, eraser.look)
 
-    def _repeat(self, name: str, seconds: float, look: Callable[[], object]) -> None:
+    def _repeat(
+        self,
+        name: str,
+        seconds: float,
+        look: Callable[[], object],
+        sooner: threading.Event | None = None,
+    ) -> None:
+        """Look again and again until the end, so often, or sooner if there is reason to."""
+        sooner = sooner or self._stop
         while not self._stop.is_set():
             try:
                 look()
             except Exception:  # noqa: BLE001  the next look may go well
                 _log.exception("look failed", what=name)
-            self._stop.wait(seconds)
+            if sooner.wait(seconds) and sooner is not self._stop:
+                sooner.clear()
 
     def _policy_of(self, digest: str) -> ModelPolicy:
         with self._house.view() as view:

@@ -9,6 +9,7 @@ and identical contents count once.
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, Protocol, Self
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -58,6 +59,13 @@ class Names(Struct, frozen=True, kw_only=True):
         return len(self.uris) + len(self.contents) + len(self.predictions)
 
 
+class Noted(Struct, frozen=True, kw_only=True):
+    """How much was noted of inputs at some moment: all up to these numbers, which only grow."""
+
+    uris: int = 0
+    contents: int = 0
+
+
 class Contents(Struct, frozen=True, kw_only=True):
     """What is known of some payloads."""
 
@@ -84,14 +92,25 @@ NOTHING_KNOWN: Final = Contents()
 class PayloadStore(Protocol):
     """What was found out about payloads."""
 
-    def fetched(self, uris: Collection[str]) -> dict[str, str | Reason]:
-        """Return, for URIs that were tried, the digest of what each gave first, or why none."""
+    def noted(self) -> Noted:
+        """Return how far what is noted reaches."""
         ...
 
-    def shown(self, contents: Collection[str], how: NearDuplicate) -> dict[str, str | Reason]:
+    def fetched(
+        self, uris: Collection[str], *, upto: Noted | None = None
+    ) -> dict[str, str | Reason]:
+        """Return, for URIs that were tried, the digest of what each gave first, or why none.
+
+        `upto` asks what was known then.
+        """
+        ...
+
+    def shown(
+        self, contents: Collection[str], how: NearDuplicate, *, upto: Noted | None = None
+    ) -> dict[str, str | Reason]:
         """Return, for contents that were looked at as closely as asked, what stands for each.
 
-        What is no image is no input.
+        What is no image is no input. `upto` asks what was known then.
         """
         ...
 
@@ -113,6 +132,8 @@ def known(
     policy: ModelPolicy,
     verdicts: Iterable[Verdict],
     predictions: Mapping[str, Prediction],
+    *,
+    upto: Noted | None = None,
 ) -> Contents:
     """Return what is known of the inputs that verdicts name.
 
@@ -121,11 +142,12 @@ def known(
         policy: of the verdicts' model.
         verdicts: the verdicts.
         predictions: those that they name, by id, as far as they are known.
+        upto: what was known when so much was noted; None: now.
     """
     names = Names.of(verdicts)
     allowed = {uri for uri in names.uris if payload_allowed(uri, policy.payload.allow)}
     fetched = dict.fromkeys(names.uris - allowed, Reason.PAYLOAD_NOT_ALLOWED) | payloads.fetched(
-        allowed
+        allowed, upto=upto
     )
     given = {found for found in fetched.values() if not isinstance(found, Reason)}
     captured = {
@@ -133,8 +155,21 @@ def known(
     }
     return Contents(
         fetched=fetched,
-        shown=payloads.shown(names.contents | given | captured, policy.dataset.near_duplicate),
+        shown=payloads.shown(
+            names.contents | given | captured, policy.dataset.near_duplicate, upto=upto
+        ),
     )
+
+
+def place_of(uri: str) -> str:
+    """Return where a URI's bytes lie, as far as all of it may be down at once.
+
+    >>> place_of("https://photos.example:8443/7.jpg?token=1"), place_of("file:///mnt/photos/7.jpg")
+    ('https://photos.example:8443', 'file:///mnt/photos')
+    """
+    parts = urlsplit(uri)
+    folder = parts.path.rpartition("/")[0] if parts.scheme == "file" else ""
+    return f"{parts.scheme}://{parts.netloc}{folder}"
 
 
 def elsewhere(verdicts: Iterable[Verdict]) -> set[str]:

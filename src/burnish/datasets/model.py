@@ -94,6 +94,8 @@ class Reason(StrEnum):
     ACTOR_SHARE = "actor_share"  # one actor's corrections beyond the share that counts
     ERASED = "erased"  # taken out for good: a person's right
     UNREADABLE = "unreadable"  # the line breaks the schema that it names
+    # Layers number the reasons in this order: new ones stand at the end.
+    PAYLOAD_NOT_SEEN = "payload_not_seen"  # nobody has looked yet at what it shows; in counts only
 
 
 class Row(Struct, frozen=True, kw_only=True):
