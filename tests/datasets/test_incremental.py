@@ -6,7 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
+from burnish.adapters.sql.payloads import Fetched, Seen, SqlPayloads
 from burnish.datasets.digests import rows_digest
 from burnish.datasets.looks import Look
 from burnish.datasets.model import Dataset, Reason
@@ -15,8 +17,9 @@ from burnish.feedback.erasure import Erasure, Tombstone
 from burnish.feedback.model import FeedbackRecord
 from burnish.feedback.parse import record_of
 from burnish.feedback.verdict import Offsets
+from burnish.kernel.digest import digest
 from burnish.kernel.ids import RunId
-from burnish.kernel.policy import ModelPolicy
+from burnish.kernel.policy import ModelPolicy, PayloadPolicy
 from support.ledger import NOON
 from support.samples import policy as laundry
 
@@ -179,3 +182,45 @@ def test_while_a_holdout_is_worn_builds_read_all_and_then_they_do_not(
     mine.crowd_says(range(120, 130), people=5)
     later, read = mine.build()
     assert (read, later.epoch) == (10, 2)
+
+
+def test_with_photos_that_stand_for_others_show_nothing_or_come_late(
+    world: World, about: About
+) -> None:
+    mine = Line(
+        world, about, structs.replace(policy(), payload=PayloadPolicy(allow=("https://photos/",)))
+    )
+    payloads = SqlPayloads(world.engine)
+    noted = 0
+
+    def show(*looks: tuple[int, str | None]) -> None:
+        nonlocal noted
+        seen = [Seen(sha256=digest(b"photo-%d" % number), pixels=what) for number, what in looks]
+        noted = payloads.see(seen, expected=noted)
+
+    mine.crowd_says(range(80), people=8)
+    mine.say(range(80, 81), payload="https://photos/1.jpg")
+    show((1, "one"), (2, "two"), (3, "one"))
+    first, _ = mine.build()
+    assert first.left_out == {"near_duplicate": 1, "payload_not_stored": 1}
+    mine.crowd_says(range(81, 91), people=5)
+    show((82, "two"), (83, None))
+    uri = "https://photos/1.jpg"
+    payloads.note([Fetched(uri=uri, reason=Reason.PAYLOAD_MISSING)], now=NOON)
+    second, read = mine.build()
+    assert read == 10
+    assert second.left_out == {
+        "near_duplicate": 2,
+        "payload_missing": 1,
+        "payload_unreadable": 1,
+    }
+    show((6, "two"), (7, None), (84, "late"))
+    world.photo("photo-1000")
+    payloads.note([Fetched(uri=uri, sha256=digest(b"photo-1000"))], now=NOON)
+    mine.say(range(91, 92))
+    third, read = mine.build()
+    assert read == 1
+    assert third.left_out == {"near_duplicate": 3, "payload_unreadable": 2}
+    subjects = {row.subject: row for row in mine.service.rows(third)}
+    assert subjects["subject-80"].payload_sha256 == digest(b"photo-1000")
+    assert {"subject-6", "subject-7"}.isdisjoint(subjects)

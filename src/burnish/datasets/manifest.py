@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from burnish.datasets.compaction import cut, falls, merged
+from burnish.datasets.contents import Noted
 from burnish.datasets.layers import History, Layer
 from burnish.datasets.model import Dataset, DatasetCorrupt
 from burnish.datasets.rations import Standing
@@ -81,6 +82,7 @@ class State(Struct, frozen=True, kw_only=True):
     open: list[int]  # lines to look at again
     standings: list[Standing]  # of actors whose share is capped
     erased: int  # records that were erased when it was built
+    noted: Noted  # of inputs, when it was built
 
 
 def manifest_key(dataset_digest: str, manifest_digest: str) -> str:
