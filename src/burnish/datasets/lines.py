@@ -48,7 +48,7 @@ Bytes = NDArray[np.uint8]
 _PER_LINE: Final = ("offset", "content", "found", "outcome", "sides", "flags")
 
 
-class Said(Struct, frozen=True, array_like=True):
+class Said(Struct, frozen=True, array_like=True, gc=False):
     """What a line says, as it is packed: a verdict without what the columns hold."""
 
     source: str
