@@ -146,9 +146,7 @@ def serve(folder: Path, port: int, kind: str) -> None:
     serve_ingest(
         host="127.0.0.1",
         port=port,
-        connections=Connections(
-            app, new_trace_id=new_trace_id, deadline_s=5.0, most=CONNECTIONS
-        ),
+        connections=Connections(app, new_trace_id=new_trace_id, deadline_s=5.0, most=CONNECTIONS),
         on_stop=on_stop,
         fail_stop=fail_stop,
         drain_s=5.0,

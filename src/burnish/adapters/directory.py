@@ -69,7 +69,7 @@ class PublishedDirectory:
 
     def _refresh(self) -> None:
         try:
-            stat = os.stat(self._name)  # at each request
+            stat = os.stat(self._name)  # noqa: PTH116 - at each request; Path costs twice as much
             seen = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
             if seen == self._seen:
                 return

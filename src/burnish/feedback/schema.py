@@ -61,7 +61,9 @@ class Shape:
         if not rules.keys() <= _KEYWORDS.keys():
             strange = sorted(rules.keys() - _KEYWORDS.keys())
             raise ValueError(f"{strange}: outside the subset that this validator reads")
-        checks = [(*_KEYWORDS[keyword], rules[keyword]) for keyword in _KEYWORDS if keyword in rules]
+        checks = [
+            (*_KEYWORDS[keyword], rules[keyword]) for keyword in _KEYWORDS if keyword in rules
+        ]
         self._checks: Mapping[type, tuple[Check, ...]] = {
             kind: tuple(make(wanted) for judged, make, wanted in checks if kind in judged)
             for kind in kinds
@@ -73,7 +75,7 @@ class Shape:
         checks = self._checks.get(kind)
         if checks is None or (kind is str and NUL in str(value)):
             return False
-        for check in checks:  # a loop: `all` of a generator costs twice as much
+        for check in checks:  # noqa: SIM110 - `all` of a generator costs twice as much
             if not check(value):
                 return False
         return True

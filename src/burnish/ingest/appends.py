@@ -1,7 +1,7 @@
 """Records on their way into the log, all of one turn of the event loop together.
 
 Waking the committer costs more than appending a record, and two threads that both have work take
-the interpreter from each other at every system call: so there is one call for all that came at once.
+the interpreter from each other at every system call: so all that came at once makes one call.
 """
 
 import asyncio

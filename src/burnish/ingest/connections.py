@@ -6,7 +6,7 @@ cost more than the whole work on a record (decision 0030).
 """
 
 import asyncio
-import time
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
@@ -21,7 +21,6 @@ from burnish.kernel.errors import BurnishError, Unavailable, Unreadable
 _HEAD_BYTES: Final = 64 << 10  # of a request line and its headers
 _AHEAD_BYTES: Final = 64 << 10  # of a body that nobody reads; then the client has to wait
 _LOOK_S: Final = 0.25  # how often deadlines are looked at
-_DRAIN_LOOK_S: Final = 0.02
 _RETRY_S: Final = 1
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -32,6 +31,12 @@ class NoRequest(Unreadable):
     """What came is no HTTP/1.1."""
 
     code = "request.unreadable"
+
+
+class MethodUnknown(Unreadable):
+    """HTTP has no such method, as far as we know."""
+
+    code = "request.method_unknown"
 
 
 class HeadTooLarge(Unreadable):
@@ -72,6 +77,7 @@ class Connections:
         self._new_trace_id = new_trace_id
         self._most = most
         self._draining = False
+        self._one_ended = asyncio.Event()
         self._tell_time()
 
     def __call__(self) -> "Connection":
@@ -101,13 +107,20 @@ class Connections:
         self._draining = True
         for connection in list(self.open):
             connection.drain()
-        end = time.monotonic() + seconds
-        while self.open and time.monotonic() < end:
-            await asyncio.sleep(_DRAIN_LOOK_S)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.open:
+                    self._one_ended.clear()
+                    await self._one_ended.wait()
         late = list(self.open)
         for connection in late:
             connection.abort()
         return not late
+
+    def ended(self, connection: "Connection") -> None:
+        """Forget a connection that is no more."""
+        self.open.discard(connection)
+        self._one_ended.set()
 
     def _tell_time(self) -> None:
         self.date = formatdate(usegmt=True).encode()
@@ -146,9 +159,9 @@ class Connection(asyncio.Protocol):
             detail = f"As many connections are open as may be: try again in {_RETRY_S} s."
             self._refuse(Crowded(detail, retry_after=_RETRY_S))
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _error: Exception | None) -> None:
         """Forget it; a request under way is finished, but answered to nobody."""
-        self._house.open.discard(self)
+        self._house.ended(self)
         self._lose_body()
         self._waiting.clear()
 
@@ -161,6 +174,8 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._last = True  # what follows would be another protocol, which we do not speak
+        except httptools.HttpParserInvalidMethodError:
+            self._refuse(MethodUnknown("The request begins with no method of HTTP that we know."))
         except httptools.HttpParserError as error:
             self._refuse(NoRequest(f"This is no HTTP/1.1 request: {error}."))
         else:

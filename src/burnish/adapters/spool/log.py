@@ -231,10 +231,11 @@ class Spool:
                 for job in jobs:
                     job.fail(error)
                 return
-            self._identities.add(fresh, end=self._segments.end)
-        self._settle(jobs)
         for job, given in zip(jobs, answers, strict=True):
             tell(job.done, given)
+        if written:  # while they read it: none of it is looked at before the next group
+            self._identities.add(fresh, end=self._segments.end)
+        self._settle(jobs)
 
     def _write(self, data: bytes, count: int) -> None:
         if not self.reserve.refill():

@@ -44,7 +44,9 @@ _SYNC_BYTES: Final = 8 << 20  # more unsynced data than this would delay the com
 _READ_BLOCKS: Final = 64
 _ONE, _SIX_BITS, _LOW = np.uint64(1), np.uint64(63), np.uint64(0xFFFFFFFF)
 _HALF: Final = np.uint64(32)
-_SHIFTS: Final = tuple(np.uint64(shift) for shift in (32, 38, 44, 50))  # four bits of one word
+_FEW: Final = 8  # hashes for which array operations cost more than they spare
+_INT_SHIFTS: Final = (32, 38, 44, 50)  # to four bits of one word
+_SHIFTS: Final = tuple(map(np.uint64, _INT_SHIFTS))
 
 
 class Span(Struct, frozen=True):
@@ -65,13 +67,24 @@ class Probe:
     """The hashes of a group, made ready once for the filters of all runs."""
 
     def __init__(self, hashes: Sequence[bytes]) -> None:
-        halves = np.frombuffer(b"".join(hashes), np.uint64).reshape(-1, 2)
         self.hashes = hashes
-        self._place, self._mask = _filter_bits(halves[:, 1])
+        self._few: list[tuple[int, int]] | None = None
+        if len(hashes) <= _FEW:
+            self._few = [_bits(int.from_bytes(hash_[8:], "little")) for hash_ in hashes]
+        else:
+            halves = np.frombuffer(b"".join(hashes), np.uint64).reshape(-1, 2)
+            self._place, self._mask = _filter_bits(halves[:, 1])
 
     def passing(self, words: Words) -> list[int]:
         """Return the indexes of the hashes that a filter does not rule out."""
-        found = words[(self._place * np.uint64(len(words))) >> _HALF]
+        count = len(words)
+        if self._few is not None:
+            return [
+                index
+                for index, (place, mask) in enumerate(self._few)
+                if words.item((place * count) >> 32) & mask == mask
+            ]
+        found = words[(self._place * np.uint64(count)) >> _HALF]
         return np.flatnonzero(found & self._mask == self._mask).tolist()
 
 
@@ -221,6 +234,14 @@ def _sizes(count: int) -> tuple[int, int]:
 
 def _checksum(header: bytes, index: bytes) -> int:
     return int(google_crc32c.extend(google_crc32c.value(header), index))
+
+
+def _bits(half: int) -> tuple[int, int]:
+    """Return what `_filter_bits` does, of one hash."""
+    mask = 0
+    for shift in _INT_SHIFTS:
+        mask |= 1 << (half >> shift & 63)
+    return half & 0xFFFFFFFF, mask
 
 
 def _filter_bits(half: npt.NDArray[Any]) -> tuple[Words, Words]:
