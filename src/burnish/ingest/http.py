@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
@@ -19,6 +20,7 @@ JSON: Final = "application/json"
 _DISCARD_BYTES: Final = 128 << 20  # read beyond a cap, for the answer's sake
 _DISCARD_S: Final = 5.0  # in all
 _DISCARD_PAUSE_S: Final = 0.25  # whoever sends nothing for so long waits for our answer
+_ORIGIN: Final = re.compile(rb"^[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")  # as proxies are told
 _NO_HEADERS: Final[Sequence[tuple[str, str]]] = ()
 _STATUS: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
@@ -105,10 +107,11 @@ class Request:
         *,
         keep_alive: bool,
     ) -> None:
-        path, _, query = target.partition(b"?")
+        path, _, query = _ORIGIN.sub(b"", target).partition(b"?")
         self.method = method
         self.path = path.decode("latin-1")
         self.headers = headers
+        self._named = dict(reversed(headers))  # the first of each name
         self.incoming = incoming
         self.keep_alive = keep_alive
         self._query = query
@@ -125,10 +128,8 @@ class Request:
 
     def header(self, name: bytes) -> str | None:
         """Return the first header of a lower-case name."""
-        for key, value in self.headers:
-            if key == name:
-                return value.decode("latin-1")
-        return None
+        value = self._named.get(name)
+        return None if value is None else value.decode("latin-1")
 
     async def body(self, hold: Hold, *, cap: int, deadline_s: float) -> bytes:
         """Return the body as it came, compressed if it is.

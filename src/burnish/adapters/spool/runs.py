@@ -9,7 +9,6 @@ which sends nearly all newcomers away without a look at the disk, and the first 
 block for the others. A run is written once, never changed, and read by any thread.
 """
 
-import mmap
 import os
 import struct
 from bisect import bisect_left, bisect_right
@@ -23,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
-from burnish.adapters.files import TEMPORARY, sync_folder
+from burnish.adapters.files import TEMPORARY, Pages, sync_folder
 from burnish.adapters.spool.ledger import IdentitiesDamaged
 
 Words = npt.NDArray[np.uint64]  # one number each
@@ -114,8 +113,7 @@ class Run:
                 raise self._damaged("its header is wrong")
             if _CHECK.pack(_checksum(head[: _HEADER.size], index)) != head[_HEADER.size :]:
                 raise self._damaged("its index is wrong")
-            self._map = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
-        self._map.madvise(mmap.MADV_RANDOM)
+            self._pages = Pages(os.dup(file.fileno()))
         self._fences = memoryview(index[: 8 * self._blocks]).cast("Q")
         self._words: Words = np.frombuffer(index[8 * self._blocks :], np.uint64)
 
@@ -144,7 +142,7 @@ class Run:
             max(bisect_left(self._fences, key) - 1, 0), bisect_right(self._fences, key)
         ):
             place = _BLOCK * (1 + number)
-            entries = self._checked(number, self._map[place : place + _BLOCK])
+            entries = self._checked(number, self._pages.read(place, _BLOCK))
             at = entries.find(hash_)
             while at >= 0:
                 if at % _ENTRY == 0:
@@ -152,7 +150,11 @@ class Run:
                 at = entries.find(hash_, at + 1)
 
     def _checked(self, number: int, block: bytes) -> bytes:
-        if google_crc32c.value(block[:_ENTRIES]) != _CHECK.unpack_from(block, _ENTRIES)[0]:
+        whole = len(block) == _BLOCK
+        if (
+            not whole
+            or google_crc32c.value(block[:_ENTRIES]) != _CHECK.unpack_from(block, _ENTRIES)[0]
+        ):
             raise self._damaged(f"its block {number} is wrong")
         return block[: min(_PER_BLOCK, self.count - number * _PER_BLOCK) * _ENTRY]
 
