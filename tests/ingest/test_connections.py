@@ -46,8 +46,8 @@ class House:
         except BurnishError as error:
             await request.discard()
             return problem_answer(error, "trace")
-        while body.startswith(b"wait") and not self.told.is_set():
-            await asyncio.sleep(0.005)
+        if body.startswith(b"wait"):
+            await asyncio.to_thread(self.told.wait, WAIT_S)
         if body.startswith(b"many"):
             body = b"x" * (8 << 20)
         return Answer(200, body, "text/plain")
