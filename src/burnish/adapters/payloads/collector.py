@@ -34,7 +34,8 @@ from burnish.kernel.policy import ModelPolicy, NearDuplicate
 
 _log = structlog.get_logger("burnish.payloads")
 
-PAGE: Final = 1000  # records whose inputs are looked up at a time
+PAGE: Final = 200  # records whose inputs are looked up at a time, before it is others' turn
+_AGAIN: Final = 1000  # URIs that gave nothing, tried again by a run
 _BATCH: Final = 100  # inputs that are noted at a time: until then, nobody knows of them
 
 Down = dict[str, str]  # place where inputs lie -> why it gives none
@@ -77,7 +78,7 @@ class PayloadCollector:
         looked = since
         with closing(self.fetcher), self._pool() as pool:
             if again:
-                self._fetch(pool, policy, self.payloads.failed(limit=PAGE), down)
+                self._fetch(pool, policy, self.payloads.failed(limit=_AGAIN), down)
             with self.views() as view:
                 ends = view.feedback.offsets()
             while (page := self.page(policy.name, looked, ends)) is not None:
