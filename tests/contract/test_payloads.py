@@ -9,6 +9,7 @@ from sqlalchemy import Engine, event
 from burnish.adapters.sql.payloads import Fetched, Seen, SqlPayloads
 from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.sql.sources import SqlSources
+from burnish.datasets import contents
 from burnish.datasets.contents import Noted
 from burnish.datasets.model import Reason
 from burnish.feedback.quarantine import Entry
@@ -110,7 +111,7 @@ def test_the_first_content_of_the_same_pixels_stands_for_all(engine: Engine) -> 
     assert payloads.shown(asked, NearDuplicate.CONTENT) == {"a": "b", "b": "b", **no_image}
     assert payloads.shown(asked, NearDuplicate.OFF) == {"a": "a", "b": "b", **no_image}
     assert payloads.shown(asked, NearDuplicate.PERCEPTUAL) == no_image
-    assert payloads.replaced(NearDuplicate.OFF)
+    assert payloads.replaced(NearDuplicate.OFF, since=Noted()) == no_image
     with pytest.raises(Stale):
         payloads.see([Seen(sha256="c", pixels="p")], expected=last - 1)
     # Looked at more closely later, it goes on to stand for those of its pixels.
@@ -149,13 +150,22 @@ def test_only_what_is_asked_for_is_read_however_much_is_asked_for(engine: Engine
     assert all("IN (" in query for query in asked)
 
 
-def test_what_is_like_another_or_no_image_makes_a_build_ask(engine: Engine) -> None:
+@pytest.mark.parametrize("ask_upto", [0, 9])
+def test_what_is_like_another_or_no_image_can_be_asked_for_alone(
+    engine: Engine, ask_upto: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contents, "ASK_UPTO", ask_upto)
     payloads = SqlPayloads(engine)
     last = payloads.see([Seen(sha256="a", pixels="p")], expected=0)
-    assert not payloads.replaced(NearDuplicate.CONTENT)
-    payloads.see([Seen(sha256="b", pixels="p")], expected=last)
-    assert payloads.replaced(NearDuplicate.CONTENT)
-    assert not payloads.replaced(NearDuplicate.OFF)
+    before = payloads.noted()
+    assert contents.replaced(payloads, {"a", "b"}, NearDuplicate.CONTENT) == {}
+    payloads.see([Seen(sha256="b", pixels="p"), Seen(sha256="x", pixels=None)], expected=last)
+    no_image = {"x": Reason.PAYLOAD_UNREADABLE}
+    assert payloads.replaced(NearDuplicate.CONTENT, since=before) == {"b": "a"} | no_image
+    assert payloads.replaced(NearDuplicate.OFF, since=before) == no_image
+    assert payloads.replaced(NearDuplicate.CONTENT, since=payloads.noted()) == {}
+    assert contents.replaced(payloads, {"a", "b"}, NearDuplicate.CONTENT) == {"b": "a"}
+    assert contents.replaced(payloads, {"a", "b"}, NearDuplicate.OFF) == {}
 
 
 def test_a_content_that_stands_for_another_is_known_and_one_that_was_erased_is_forgotten(

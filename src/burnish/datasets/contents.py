@@ -87,6 +87,7 @@ class Contents(Struct, frozen=True, kw_only=True):
 
 
 NOTHING_KNOWN: Final = Contents()
+ASK_UPTO: Final = 50_000  # contents: to ask for more costs as much as to go through all there are
 
 
 class PayloadStore(Protocol):
@@ -114,8 +115,8 @@ class PayloadStore(Protocol):
         """
         ...
 
-    def replaced(self, how: NearDuplicate) -> bool:
-        """Tell whether any content is no image, or has another one standing for it."""
+    def replaced(self, how: NearDuplicate, *, since: Noted) -> dict[str, str | Reason]:
+        """Return what `shown` would of each content noted since then that is not itself."""
         ...
 
     def represented(self, digests: Collection[str]) -> set[str]:
@@ -159,6 +160,17 @@ def known(
             names.contents | given | captured, policy.dataset.near_duplicate, upto=upto
         ),
     )
+
+
+def replaced(
+    payloads: PayloadStore, contents: Collection[str], how: NearDuplicate
+) -> dict[str, str | Reason]:
+    """Return what `PayloadStore.shown` would of some contents, of those that are not themselves."""
+    if len(contents) <= ASK_UPTO:
+        shown = payloads.shown(contents, how)
+    else:
+        shown = payloads.replaced(how, since=Noted())
+    return {one: what for one, what in shown.items() if what != one and one in contents}
 
 
 def place_of(uri: str) -> str:

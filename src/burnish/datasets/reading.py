@@ -20,10 +20,13 @@ from burnish.datasets.lines import (
     CODE,
     CONTENT_BYTES,
     CORRECTED,
+    EXAM,
+    FETCHED,
     UNCERTAIN,
     Bytes,
     Keys,
     Lines,
+    Numbers,
     Said,
     Segment,
     blank,
@@ -34,6 +37,7 @@ from burnish.datasets.lines import (
     to_bytes,
 )
 from burnish.datasets.model import Reason, Row, Split
+from burnish.datasets.turns import Actor, Codes, Queue, Turns, microseconds, same_people
 from burnish.feedback.model import RawRecord, Selection
 from burnish.feedback.plain import Plain, plain
 from burnish.feedback.ports import Parse, RawLog
@@ -59,6 +63,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     labels: tuple[str, ...]
     validation: float
     epoch: int
+    exam: str = ""  # the policy's `holdout_source`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,15 +76,28 @@ class Read:
     labels: NDArray[np.uint16]  # their number in the policy, or OTHER_LABEL
     holdout: Draws  # the subject's fraction for each purpose
     validation: Draws
+    people: tuple[Actor, ...]  # each actor once
+    actors: Codes  # their number among `people`
+    happened: Numbers  # µs since 1970
     guess: Bytes  # the split, by code, as which a line is in `sum`; 0 if it is not in it
     sum: int
+
+    def turns(self, first: int, lines: Numbers) -> Turns:
+        """Return some of its lines by actor, numbered from `first` on."""
+        queue = Queue(
+            happened=self.happened[lines],
+            identities=self.identities[lines],
+            lines=lines + first,
+        )
+        return Turns.of(self.people, self.actors[lines], queue)
 
     def to_bytes(self) -> bytes:
         """Return it as one object, to cross from one process to another."""
         segments = [[segment.shard, segment.count] for segment in self.lines.segments]
         arrays = {name: getattr(self, name) for name in _OWN}
         arrays |= {name: getattr(self.lines, name) for name in _LINES}
-        return to_bytes({"segments": segments, "sum": f"{self.sum:x}"}, arrays)
+        header = {"segments": segments, "sum": f"{self.sum:x}", "people": self.people}
+        return to_bytes(header, arrays)
 
     @classmethod
     def from_bytes(cls, data: memoryview) -> "Read":
@@ -89,11 +107,14 @@ class Read:
         return cls(
             lines=Lines(segments=segments, **{name: arrays[name] for name in _LINES}),
             sum=int(header["sum"], 16),
+            people=tuple(header["people"]),
             **{name: arrays[name] for name in _OWN},
         )
 
 
-_OWN: Final = ("subjects", "identities", "labels", "holdout", "validation", "guess")
+_OWN: Final = (
+    "subjects", "identities", "labels", "holdout", "validation", "actors", "happened", "guess",
+)  # fmt: skip
 _LINES: Final = (
     "offset", "content", "found", "outcome", "sides", "flags", "ends", "blob",
 )  # fmt: skip
@@ -132,7 +153,10 @@ def read_lines(shard: str, raws: Iterable[RawRecord], asked: Asked, parse: Parse
             (
                 found,
                 0,
-                said.corrected * CORRECTED + (said.selection is Selection.UNCERTAINTY) * UNCERTAIN,
+                said.corrected * CORRECTED
+                + (said.selection is Selection.UNCERTAINTY) * UNCERTAIN
+                + (said.source == asked.exam) * EXAM
+                + (payload is not None and payload != "") * FETCHED,
                 guess,
             )
         )
@@ -150,6 +174,8 @@ class _Columns:
         self.draws: list[bytes] = []  # of holdout, then of validation, 8 bytes each
         self._offsets: list[int] = []
         self._keys: list[tuple[int, int]] = []
+        self._people: dict[Actor, int] = {}
+        self._spoke: list[tuple[int, int]] = []  # an actor's number, and when it happened
         self._contents: list[bytes] = []
         self._blob: list[bytes] = []
 
@@ -159,6 +185,8 @@ class _Columns:
         """Add what a line says."""
         self._offsets.append(raw.offset)
         self._keys.append((key_of(said.subject_id), key_of(said.source, said.id)))
+        actor = self._people.setdefault(said.actor, len(self._people))
+        self._spoke.append((actor, microseconds(said.occurred_at)))
         self._contents.append(content)
         self._blob.append(
             pack(
@@ -184,6 +212,7 @@ class _Columns:
         self._offsets.append(raw.offset)
         key = key_of("", shard, str(raw.offset))
         self._keys.append((key, key))
+        self._spoke.append((self._people.setdefault(None, len(self._people)), 0))
         self._contents.append(_NO_CONTENT)
         code = CODE[Reason.UNREADABLE]
         self.marks.append((code, code, 0, 0))
@@ -197,6 +226,7 @@ class _Columns:
         marks = np.array(self.marks, np.uint8).reshape(count, 4)
         keys = np.array(self._keys, np.uint64).reshape(count, 2)
         draws = np.frombuffer(b"".join(self.draws), ">u8").reshape(count, 2) / _DRAWS
+        spoke = np.array(self._spoke, np.int64).reshape(count, 2)
         return Read(
             lines=Lines(
                 segments=(Segment(shard=shard, count=count),) if count else (),
@@ -216,6 +246,9 @@ class _Columns:
             labels=np.array(self.labels, np.uint16),
             holdout=draws[:, 0],
             validation=draws[:, 1],
+            people=tuple(self._people),
+            actors=spoke[:, 0].astype(np.uint32),
+            happened=spoke[:, 1],
             guess=marks[:, 3],
             sum=sum_,
         )
@@ -225,10 +258,14 @@ def gathered(parts: Sequence[Read]) -> Read:
     """Return all lines of several reads, in their order."""
     if not parts:
         return _Columns().read("", 0)
+    people, actors = same_people([(part.people, part.actors) for part in parts])
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _OWN}
+    columns["actors"] = actors
     return Read(
         lines=joined([part.lines for part in parts]),
         sum=reduced(sum(part.sum for part in parts)),
-        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in _OWN},
+        people=people,
+        **columns,
     )
 
 

@@ -103,9 +103,8 @@ class Divided(Struct, frozen=True, kw_only=True):
     left_out: dict[Place, Reason]
 
 
-def judges(rows: Iterable[Row], policy: DatasetPolicy) -> bool:
-    """Tell whether a new epoch's rows hold out enough to judge by."""
-    held = sum(row.split is Split.HOLDOUT for row in rows)
+def judges(held: int, policy: DatasetPolicy) -> bool:
+    """Tell whether so many held-out examples are enough to judge by in a new epoch."""
     return held >= min(policy.holdout, FRESH_MIN)
 
 

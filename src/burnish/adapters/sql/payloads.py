@@ -98,12 +98,16 @@ class SqlPayloads:
                         found[sha256] = stands
         return found
 
-    def replaced(self, how: NearDuplicate) -> bool:
-        """Tell whether any content is no image, or has another one standing for it."""
-        other = _standing(how) != payload_contents.c.sha256
-        query = select(payload_contents.c.id).where(payload_contents.c.pixels.is_(None) | other)
+    def replaced(self, how: NearDuplicate, *, since: Noted) -> dict[str, str | Reason]:
+        """Return what `shown` would of each content noted since then that is not itself."""
+        by = payload_contents.c
+        other = by.pixels.is_(None) | (_standing(how) != by.sha256)
+        query = select(by.sha256, by.pixels, _standing(how)).where(by.id > since.contents, other)
         with self._engine.connect() as connection:
-            return connection.execute(query.limit(1)).first() is not None
+            return {
+                sha256: Reason.PAYLOAD_UNREADABLE if pixels is None else stands
+                for sha256, pixels, stands in connection.execute(query.order_by(by.id))
+            }
 
     def represented(self, digests: Collection[str]) -> set[str]:
         """Return those of these contents that stand for another one, however it is asked."""
