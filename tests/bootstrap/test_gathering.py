@@ -104,6 +104,9 @@ def test_rows_and_their_photos_become_a_dataset(house: House) -> None:
     dataset = service.build(policy, offsets)
     assert len(list(service.rows(dataset))) == ROWS
     assert dataset.left_out == {}
+    _, tasks = service.manifest(dataset).sources
+    assert (tasks.kind, tasks.name, tasks.records) == ("sql", "tasks", ROWS)
+    assert (tasks.watermark, tasks.key) == (str(ROWS - 1), str(ROWS - 1))
 
 
 def test_a_worker_looks_by_itself_so_that_triggers_know(house: House) -> None:
