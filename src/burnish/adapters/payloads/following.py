@@ -101,13 +101,19 @@ class Following:
         return _Followed(policy.digest, newest.offsets, older, newest.offsets, [])
 
     def _bring_late(self, policy: ModelPolicy, known: _Followed) -> None:
-        now, names, rest_s = self._clock(), Names(), FIRST_REST_S
+        now, names, due = self._clock(), Names(), list[_Late]()
         while known.late and known.late[0].due <= now and len(names) < PAGE:
-            late = heappop(known.late)
-            names |= late.names
-            rest_s = max(rest_s, late.rest_s)
-        if names:
+            due.append(heappop(known.late))
+            names |= due[-1].names
+        if not due:
+            return
+        try:
+            rest_s = max(late.rest_s for late in due)
             self._take(policy, known, names, min(2 * rest_s, LONGEST_REST_S))
+        except BaseException:
+            for late in due:
+                heappush(known.late, late)
+            raise
 
     def _take(
         self,
