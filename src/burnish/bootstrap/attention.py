@@ -67,7 +67,18 @@ class Attention:
             self._deciding.wake()
 
     def _for_each_model(self, step: Callable[[ModelPolicy], bool]) -> bool:
-        """Take a step for each model in turn; tell whether any has more to do at once."""
+        """Take a step for each model in turn; tell whether any has more to do at once.
+
+        One whose step fails does not keep the others from theirs.
+        """
         with self._house.view() as view:
             policies = [model.policy for model in view.models.list()]
-        return True in [step(policy) for policy in policies]
+        more, errors = False, []
+        for policy in policies:
+            try:
+                more |= step(policy)
+            except Exception as error:  # noqa: BLE001  the others want looking at no less
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup("the inputs of some models could not be looked at", errors)
+        return more

@@ -39,7 +39,7 @@ PAGE: Final = 200  # records whose inputs are looked up at a time, before it is 
 _AGAIN: Final = 1000  # URIs that gave nothing, tried again by a run
 _BATCH: Final = 100  # inputs that are noted at a time: until then, nobody knows of them
 
-Down = dict[str, str]  # place where inputs lie -> why it gives none
+Down = dict[str, str]  # place -> why; who waits in vain for one input waits for no other there
 Each = Callable[[Callable[[str], Any]], Callable[[str], Any]]  # what to do where one fails
 Looks = dict[str, Look | None]  # digest -> what it shows, None if it is no image
 
@@ -107,7 +107,8 @@ class PayloadCollector:
                 names, looked = page
                 self._fetch(pool, policy, self._new(names), down)
                 self._look(pool, policy, names)
-        for place, why in sorted(down.items()):
+        if down:
+            place, why = min(down.items())
             raise SourceFailed(
                 f"Inputs of {policy.name} could not be fetched from {place}: {why}. Nothing was"
                 " built, and what serves goes on serving. Mend it and retry the run, or take the"
