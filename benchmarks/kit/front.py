@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from burnish.adapters.directory import PublishedDirectory
 from burnish.adapters.ingest_metrics import IngestMetrics
-from burnish.adapters.ingest_server import FailStop, serve_ingest
+from burnish.adapters.ingest_server import CONNECTIONS, FailStop, serve_ingest
 from burnish.adapters.objects import LocalObjects
 from burnish.adapters.prediction_lookup import PredictionLookup
 from burnish.adapters.raw_log import RawLogReader
@@ -31,6 +31,7 @@ from burnish.adapters.system import new_trace_id, utc_now
 from burnish.feedback.model import Incoming, Outcome, Receipt
 from burnish.feedback.ports import Receipts
 from burnish.ingest.app import IngestApp, IngestLimits
+from burnish.ingest.connections import Connections
 from burnish.ingest.records import Records
 
 BEARER = "a-token"
@@ -145,10 +146,9 @@ def serve(folder: Path, port: int, kind: str) -> None:
     serve_ingest(
         host="127.0.0.1",
         port=port,
-        app=app,
+        connections=Connections(app, new_trace_id=new_trace_id, deadline_s=5.0, most=CONNECTIONS),
         on_stop=on_stop,
         fail_stop=fail_stop,
-        header_deadline_s=5.0,
         drain_s=5.0,
     )
 

@@ -21,6 +21,8 @@ MEDIA_TYPE: Final = "application/problem+json"
 BY_CODE: Final[Mapping[str, HTTPStatus]] = {
     "request.timeout": HTTPStatus.REQUEST_TIMEOUT,
     "request.method": HTTPStatus.METHOD_NOT_ALLOWED,
+    "request.method_unknown": HTTPStatus.NOT_IMPLEMENTED,
+    "request.head_too_large": HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     "request.too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "request.media_type": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "request.encoding": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

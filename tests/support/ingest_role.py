@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from burnish.adapters.directory import PublishedDirectory
 from burnish.adapters.ingest_metrics import IngestMetrics
-from burnish.adapters.ingest_server import FailStop, serve_ingest
+from burnish.adapters.ingest_server import CONNECTIONS, FailStop, serve_ingest
 from burnish.adapters.objects import LocalObjects
 from burnish.adapters.objects_s3 import Credentials, S3Objects
 from burnish.adapters.prediction_lookup import PredictionLookup
@@ -28,6 +28,7 @@ from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.sql.schema import metadata
 from burnish.adapters.system import new_trace_id, utc_now
 from burnish.ingest.app import IngestApp, IngestLimits
+from burnish.ingest.connections import Connections
 from burnish.ingest.records import Records
 
 SECRET = b"s" * 32
@@ -135,10 +136,9 @@ def main(data: Path, port: int, options: Options) -> None:
     serve_ingest(
         host="127.0.0.1",
         port=port,
-        app=app,
+        connections=Connections(app, new_trace_id=new_trace_id, deadline_s=1.0, most=CONNECTIONS),
         on_stop=on_stop,
         fail_stop=fail_stop,
-        header_deadline_s=1.0,
         drain_s=35.0,
     )
 

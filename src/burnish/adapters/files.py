@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import mkstemp
@@ -55,3 +56,22 @@ def clear_unfinished(folder: Path) -> None:
     """Remove what a crash left half-written."""
     for path in folder.glob(f"{TEMPORARY}*"):
         path.unlink(missing_ok=True)
+
+
+class Pages:
+    """A file, for reading at any place by any thread, until nobody holds this any more.
+
+    It reads and does not map: mapped pages would count as this process's memory, and come and go
+    with the kernel's mood.
+
+    Args:
+        handle: of the open file; it is closed with this.
+    """
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+        weakref.finalize(self, os.close, handle)
+
+    def read(self, start: int, size: int) -> bytes:
+        """Return bytes from a position on, fewer at the end of the file."""
+        return os.pread(self._handle, size, start)

@@ -1,30 +1,42 @@
-"""The feedback front on granian's embedded server: one process, one event loop, its own threads."""
+"""The feedback front's process: its listening socket, its signals, its drain."""
 
 import asyncio
+import gc
 import os
 import resource
 import signal
-import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final
+from typing import Final, Protocol
 
 import structlog
 import uvloop
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.server.embed import Server
 
 _log = structlog.get_logger("burnish.ingest")
 
-Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 Beside = Callable[[asyncio.Event], Awaitable[None]]  # runs until the event, then ends its work
 
+CONNECTIONS: Final = 4096  # open at once
 _SWITCH_S: Final = 0.0005  # a tenth of Python's: the committer must not wait for the loop's turn
 _BACKLOG: Final = 1024  # connections that may wait to be accepted
-_CONNECTIONS: Final = 4096  # open at once; the next ones wait until a deadline frees a place
 _FILES: Final = 256  # beside the connections: segments, database, objects
-_BUFFER_BYTES: Final = 64 << 10  # of a connection: bounds its headers, and what a stranger can hold
+_YOUNG_OBJECTS: Final = 20_000  # made before Python looks for garbage among them
+
+
+class Connections(Protocol):
+    """The open connections of a front."""
+
+    def __call__(self) -> asyncio.Protocol:
+        """Return a new one."""
+        ...
+
+    async def watch(self) -> None:
+        """Keep their deadlines, until this is cancelled."""
+        ...
+
+    async def drain(self, seconds: float) -> bool:
+        """Close each once it has its answer; tell whether all had it in time."""
+        ...
 
 
 class FailStop:
@@ -47,9 +59,8 @@ def serve_ingest(
     *,
     host: str,
     port: int,
-    app: Asgi,
+    connections: Connections,
     on_stop: Callable[[], None],
-    header_deadline_s: float,
     drain_s: float,
     fail_stop: FailStop | None = None,
     beside: Sequence[Beside] = (),
@@ -59,11 +70,9 @@ def serve_ingest(
     Args:
         host: to listen on.
         port: to listen on.
-        app: ASGI, without lifespan.
+        connections: makes them.
         on_stop: called once no request is left: seals, ships, closes.
         fail_stop: its error, if it got one, is raised at the end.
-        header_deadline_s: seconds that a client may take for its headers, from the moment when it
-            connects or has its last answer: an idle connection ends as a slow one does.
         drain_s: seconds that requests under way may take to end.
         beside: what else runs on the event loop, such as readers of queues; drained alike.
 
@@ -72,26 +81,12 @@ def serve_ingest(
         BaseException: what `fail_stop` was told.
     """
     sys.setswitchinterval(_SWITCH_S)
-    _allow_files(_CONNECTIONS + _FILES)
+    _allow_files(CONNECTIONS + _FILES)
+    gc.freeze()  # what is there now stays: nobody needs to look whether it is garbage
+    gc.set_threshold(_YOUNG_OBJECTS, *gc.get_threshold()[1:])
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            _check_free(host, port)
-            server = Server(
-                app,
-                address=host,
-                port=port,
-                interface=Interfaces.ASGINL,
-                http=HTTPModes.http1,  # the choice between versions has no deadline
-                backlog=_BACKLOG,
-                backpressure=_CONNECTIONS,
-                websockets=False,
-                log_enabled=False,
-                http1_settings=HTTP1Settings(
-                    header_read_timeout=int(header_deadline_s * 1000),
-                    max_buffer_size=_BUFFER_BYTES,
-                ),
-            )
-            runner.run(_serve(server, drain_s, beside))
+            runner.run(_serve(host, port, connections, drain_s, beside))
     finally:
         on_stop()
     if fail_stop is not None and fail_stop.error is not None:
@@ -106,33 +101,27 @@ def _allow_files(count: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _check_free(host: str, port: int) -> None:
-    """Raise OSError if somebody listens: granian would share the port with them, silently."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))
-
-
-async def _serve(server: Server, drain_s: float, beside: Sequence[Beside]) -> None:
+async def _serve(
+    host: str, port: int, connections: Connections, drain_s: float, beside: Sequence[Beside]
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    serving = asyncio.create_task(server.serve())
+    server = await loop.create_server(connections, host, port, backlog=_BACKLOG)
+    watching = asyncio.create_task(connections.watch())
     stopping = asyncio.create_task(stop.wait())
     others = [asyncio.ensure_future(run(stop)) for run in beside]
-    await asyncio.wait({serving, stopping, *others}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
+    await asyncio.wait({watching, stopping, *others}, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
-    if not serving.done():
-        _log.info("ingest.draining")
-        finish: Callable[[], None] = server.stop
-        finish()
-    _, late = await asyncio.wait({serving, *others}, timeout=drain_s)
-    if late:
+    _log.info("ingest.draining")
+    server.close()
+    drained = asyncio.create_task(connections.drain(drain_s))
+    _, late = await asyncio.wait({drained, *others}, timeout=drain_s)
+    watching.cancel()
+    if late or not await drained:
         _log.warning("ingest.drain_deadline", seconds=drain_s)
-    for task in (serving, *others):
+    for task in others:
         if task in late:
             task.cancel()
         else:

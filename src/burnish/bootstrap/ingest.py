@@ -1,7 +1,7 @@
 """The ingest role: the feedback front, its spool, and its way to the raw log."""
 
 from burnish.adapters.ingest_metrics import IngestMetrics
-from burnish.adapters.ingest_server import FailStop, serve_ingest
+from burnish.adapters.ingest_server import CONNECTIONS, FailStop, serve_ingest
 from burnish.adapters.prediction_lookup import PredictionLookup
 from burnish.adapters.raw_log import RawLogReader
 from burnish.adapters.spool.log import Spool, SpoolSettings
@@ -14,6 +14,7 @@ from burnish.adapters.system import new_trace_id, utc_now
 from burnish.bootstrap.house import House
 from burnish.bootstrap.queues import queue_readers
 from burnish.ingest.app import IngestApp, IngestLimits
+from burnish.ingest.connections import Connections
 from burnish.ingest.intake import Intake
 from burnish.ingest.records import Records
 from burnish.settings import Settings
@@ -96,10 +97,11 @@ def run(settings: Settings) -> None:
     serve_ingest(
         host=ingest.host,
         port=ingest.port,
-        app=app,
+        connections=Connections(
+            app, new_trace_id=new_trace_id, deadline_s=ingest.header_seconds, most=CONNECTIONS
+        ),
         on_stop=close,
         fail_stop=fail_stop,
-        header_deadline_s=ingest.header_seconds,
         drain_s=drain_s,
         beside=[queue.run for queue in queues],
     )

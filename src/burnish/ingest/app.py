@@ -1,4 +1,4 @@
-"""The feedback front: raw ASGI, because a framework costs more than everything it would do here."""
+"""The feedback front: its routes, who may use them, and what each answers."""
 
 import asyncio
 import hashlib
@@ -20,23 +20,16 @@ from burnish.feedback.ports import (
 )
 from burnish.ingest import openapi
 from burnish.ingest.answers import Health, Place, Sealed
+from burnish.ingest.bodies import Gone, Hold, InFlight, expanded
 from burnish.ingest.completions import Completions
 from burnish.ingest.encodings import UnknownEncoding, expander
 from burnish.ingest.http import (
     Answer,
-    Gone,
-    Hold,
-    InFlight,
-    Receive,
     Request,
-    Scope,
-    Send,
     TooSlow,
     WrongMethod,
-    expanded,
     json_answer,
     problem_answer,
-    respond,
 )
 from burnish.ingest.messages import Message
 from burnish.ingest.records import Records
@@ -73,7 +66,7 @@ class IngestLimits(Struct, frozen=True, kw_only=True):
 
 
 class IngestApp:
-    """The ASGI application.
+    """What answers a request.
 
     Args:
         records: judges and keeps what is sent.
@@ -105,6 +98,7 @@ class IngestApp:
         self._in_flight = InFlight(self._limits.in_flight_bytes)
         self._sealed: Completions[int] = Completions()
         self._found: Completions[int | BurnishError | None] = Completions()
+        self._welcome: tuple[Published, bytes] | None = None
         self._openapi = openapi.document()
         self._routes: Mapping[str, tuple[str, Handler]] = {
             "/v1/feedback": ("POST", self._one),
@@ -117,25 +111,22 @@ class IngestApp:
             "/openapi.json": ("GET", self._document),
         }
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            return
-        request = Request(scope, receive)
-        trace_id = self._trace_id(request)
+    async def __call__(self, request: Request) -> Answer | None:
+        """Answer one request; None if its client has left."""
         try:
-            answer = await self._answer(request)
+            return await self._answer(request)
         except Gone:
-            return
+            return None
         except BurnishError as error:
+            trace_id = self._trace_id(request)
             _log.info("request.refused", trace_id=trace_id, path=request.path, code=error.code)
-            answer = problem_answer(error, trace_id)
             if not isinstance(error, TooSlow):
                 await request.discard()
+            return problem_answer(error, trace_id)
         except Exception:  # noqa: BLE001 - one request's mistake is answered, and logged, as such
+            trace_id = self._trace_id(request)
             _log.exception("request.failed", trace_id=trace_id, path=request.path)
-            answer = problem_answer(BurnishError("Our mistake; it is in the log."), trace_id)
-        await respond(send, answer)
+            return problem_answer(BurnishError("Our mistake; it is in the log."), trace_id)
 
     async def _answer(self, request: Request) -> Answer:
         method, handler = self._routes.get(request.path, (None, None))
@@ -254,6 +245,13 @@ class IngestApp:
         """Return the directory if the bearer may judge. Raises Unauthenticated, Forbidden."""
         published = self._directory.current()
         given = request.header(b"authorization") or ""
+        known = published, hashlib.sha256(given.encode("latin-1")).digest()
+        if known != self._welcome:  # who came last, which is nearly always who comes again
+            self._authorise(published, given)
+            self._welcome = known
+        return published
+
+    def _authorise(self, published: Published, given: str) -> None:
         if not given.lower().startswith(_BEARER):
             raise Unauthenticated("Send Authorization: Bearer <token>.")
         name = hashlib.sha256(given[len(_BEARER) :].strip().encode("latin-1")).hexdigest()
@@ -262,7 +260,6 @@ class IngestApp:
             raise Unauthenticated("The token is not known here, or was revoked.")
         if key.role not in ROLES:
             raise Forbidden(f"The token's role {key.role!r} may not send feedback.")
-        return published
 
     def _trace_id(self, request: Request) -> str:
         context = parse_traceparent(request.header(b"traceparent"))

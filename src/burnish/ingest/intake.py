@@ -7,7 +7,7 @@ import structlog
 
 from burnish.feedback.parse import BATCH, PLAIN, media_type
 from burnish.feedback.ports import Directory
-from burnish.ingest.http import TooLarge
+from burnish.ingest.bodies import TooLarge
 from burnish.ingest.messages import Message
 from burnish.ingest.records import Records
 from burnish.kernel.errors import Conflict, InvalidInput, Unavailable

@@ -27,11 +27,11 @@ from burnish.feedback.ports import (
     Meter,
     PredictionLog,
     Quarantine,
-    Receipts,
 )
 from burnish.ingest.answers import Accepted, Line, Results
+from burnish.ingest.appends import Appends
+from burnish.ingest.bodies import TooLarge
 from burnish.ingest.completions import Completions
-from burnish.ingest.http import TooLarge
 from burnish.ingest.messages import Message, split
 from burnish.kernel.clock import Clock
 from burnish.kernel.errors import BurnishError, InvalidInput
@@ -80,7 +80,7 @@ class Records:
     ) -> None:
         self._log, self._quarantine, self._predictions = log, quarantine, predictions
         self._meter, self._clock, self._cap = meter, clock, cap
-        self._receipts: Completions[Receipts] = Completions()
+        self._appends = Appends(log)
         self._kept: Completions[Kept] = Completions()
         self._found: Completions[Found] = Completions()
 
@@ -156,7 +156,7 @@ class Records:
         await self._check_predictions(verdicts, models)
         good = [one for one in verdicts if one.incoming is not None]
         if good:
-            receipts = await self._append([one.incoming for one in good if one.incoming])
+            receipts = await self._appends.append([one.incoming for one in good if one.incoming])
             for verdict, receipt in zip(good, receipts, strict=True):
                 self._settle(verdict, receipt)
         bad = [(one, one.error) for one in verdicts if one.error is not None]
@@ -218,14 +218,6 @@ class Records:
                 return await future
         except TimeoutError:
             return None
-
-    async def _append(self, records: Sequence[Incoming]) -> Sequence[Receipt]:
-        future, done = self._receipts.expect()
-        self._log.append(records, done)
-        receipts = await future
-        if isinstance(receipts, BurnishError):
-            raise receipts
-        return receipts
 
     async def _put_aside(self, rejections: Sequence[Rejection]) -> None:
         future, done = self._kept.expect()

@@ -29,6 +29,7 @@ _SIZES: Final = struct.Struct("<5I")
 _HASH_BYTES: Final = 16
 _DATA: Final = _PLACE.size + _HASH_BYTES + _SIZES.size  # where it begins in a payload
 _MICROSECOND: Final = timedelta(microseconds=1)
+_NO_ATTRIBUTES: Final = b"{}"
 _attributes = msgspec.json.Decoder(dict[str, str])
 
 
@@ -86,7 +87,7 @@ def prepare(record: Incoming) -> Prepared:
         source,
         id_,
         record.content_type.encode(),
-        msgspec.json.encode(record.ce),
+        msgspec.json.encode(record.ce) if record.ce else _NO_ATTRIBUTES,
         record.body,
     )
     rest = b"".join((identity.hash, _SIZES.pack(*map(len, parts)), *parts))

@@ -6,7 +6,6 @@ All numbers are little-endian; the checksum covers what follows it. Sorted runs 
 ledger by position: a run's hash says where to look, the name found there says whether it is so.
 """
 
-import mmap
 import os
 import struct
 from collections.abc import Iterable, Iterator
@@ -16,12 +15,13 @@ from typing import Final
 import google_crc32c
 from msgspec import Struct
 
-from burnish.adapters.files import sync_folder
+from burnish.adapters.files import Pages, sync_folder
 from burnish.kernel.errors import Conflict
 
 _CHECK: Final = struct.Struct("<I")
 _FIELDS: Final = struct.Struct("<Q16s16sI")
 _HEAD: Final = _CHECK.size + _FIELDS.size
+_MOST_NAMES: Final = 256  # bytes, which nearly all names are shorter than: read with the head
 
 
 class IdentitiesDamaged(Conflict):
@@ -39,23 +39,24 @@ class Known(Struct, frozen=True, gc=False):
 
 
 class LedgerView:
-    """The ledger as it was at some moment, mapped: its pages are the kernel's to drop."""
+    """The ledger as it was at some moment."""
 
-    def __init__(self, path: Path, handle: int, size: int) -> None:
-        self._path, self._size = path, size
-        self._map = mmap.mmap(handle, size, prot=mmap.PROT_READ) if size else b""
+    def __init__(self, path: Path, pages: Pages, size: int) -> None:
+        self._path, self._pages, self._size = path, pages, size
 
     def at(self, position: int) -> tuple[bytes, Known, int]:
         """Return a name, its record, and the next position. Raises IdentitiesDamaged."""
-        start = position + _HEAD
-        if start <= self._size:
-            fields = self._map[position + _CHECK.size : start]
-            offset, hash_, body, length = _FIELDS.unpack(fields)
-            if start + length <= self._size:
-                name = self._map[start : start + length]
-                (checksum,) = _CHECK.unpack(self._map[position : position + _CHECK.size])
-                if checksum == _checksum(fields, name):
-                    return name, Known(hash_, offset, body), start + length
+        data = self._pages.read(position, _HEAD + _MOST_NAMES)
+        if len(data) >= _HEAD:
+            (checksum,) = _CHECK.unpack_from(data)
+            offset, hash_, body, length = _FIELDS.unpack_from(data, _CHECK.size)
+            end = position + _HEAD + length
+            if end <= self._size:
+                if len(data) < _HEAD + length:
+                    data = self._pages.read(position, _HEAD + length)
+                name = data[_HEAD : _HEAD + length]
+                if checksum == _checksum(data[_CHECK.size : _HEAD], name):
+                    return name, Known(hash_, offset, body), end
         self._path.unlink(missing_ok=True)
         raise IdentitiesDamaged(
             f"{self._path} is broken at byte {position}: start again, it will be rebuilt.",
@@ -122,7 +123,7 @@ class Ledger:
 
     def view(self) -> LedgerView:
         """Return what is there now, for reading in any thread."""
-        return LedgerView(self._path, self._handle, self.size)
+        return LedgerView(self._path, Pages(os.dup(self._handle)), self.size)
 
     def close(self) -> None:
         """Close the file; views stay."""

@@ -225,18 +225,21 @@ class Spool:
         answers = [[next(receipts) for _ in job.records] for job in jobs]
         if written:
             try:
-                self._write(b"".join(written), len(written))
+                seconds = self._write(b"".join(written), len(written))
             except NoRoom as error:
                 self._settle(jobs)
                 for job in jobs:
                     job.fail(error)
                 return
-            self._identities.add(fresh, end=self._segments.end)
-        self._settle(jobs)
         for job, given in zip(jobs, answers, strict=True):
             tell(job.done, given)
+        self._settle(jobs)
+        if written:  # while the senders read it: nobody looks at this before the next group
+            self._identities.add(fresh, end=self._segments.end)
+            self._meter.synced(seconds, len(written))
 
-    def _write(self, data: bytes, count: int) -> None:
+    def _write(self, data: bytes, count: int) -> float:
+        """Make frames durable; return the seconds that the sync took. Raises NoRoom."""
         if not self.reserve.refill():
             self._free_segment()
             raise NoRoom(
@@ -251,9 +254,10 @@ class Spool:
         crash_point("ingest.after_write")
         started = time.perf_counter()
         self._segments.sync()
-        self._meter.synced(time.perf_counter() - started, count)
+        seconds = time.perf_counter() - started
         crash_point("ingest.after_sync")
         self.backlog.add(self._segments.end, len(data))
+        return seconds
 
     def _free_segment(self) -> None:
         """Close the open segment, so that a full disk gets it back once it is persisted."""

@@ -9,7 +9,6 @@ which sends nearly all newcomers away without a look at the disk, and the first 
 block for the others. A run is written once, never changed, and read by any thread.
 """
 
-import mmap
 import os
 import struct
 from bisect import bisect_left, bisect_right
@@ -23,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
-from burnish.adapters.files import TEMPORARY, sync_folder
+from burnish.adapters.files import TEMPORARY, Pages, sync_folder
 from burnish.adapters.spool.ledger import IdentitiesDamaged
 
 Words = npt.NDArray[np.uint64]  # one number each
@@ -44,7 +43,9 @@ _SYNC_BYTES: Final = 8 << 20  # more unsynced data than this would delay the com
 _READ_BLOCKS: Final = 64
 _ONE, _SIX_BITS, _LOW = np.uint64(1), np.uint64(63), np.uint64(0xFFFFFFFF)
 _HALF: Final = np.uint64(32)
-_SHIFTS: Final = tuple(np.uint64(shift) for shift in (32, 38, 44, 50))  # four bits of one word
+_FEW: Final = 8  # hashes for which array operations cost more than they spare
+_INT_SHIFTS: Final = (32, 38, 44, 50)  # to four bits of one word
+_SHIFTS: Final = tuple(map(np.uint64, _INT_SHIFTS))
 
 
 class Span(Struct, frozen=True):
@@ -65,13 +66,24 @@ class Probe:
     """The hashes of a group, made ready once for the filters of all runs."""
 
     def __init__(self, hashes: Sequence[bytes]) -> None:
-        halves = np.frombuffer(b"".join(hashes), np.uint64).reshape(-1, 2)
         self.hashes = hashes
-        self._place, self._mask = _filter_bits(halves[:, 1])
+        self._few: list[tuple[int, int]] | None = None
+        if len(hashes) <= _FEW:
+            self._few = [_bits(int.from_bytes(hash_[8:], "little")) for hash_ in hashes]
+        else:
+            halves = np.frombuffer(b"".join(hashes), np.uint64).reshape(-1, 2)
+            self._place, self._mask = _filter_bits(halves[:, 1])
 
     def passing(self, words: Words) -> list[int]:
         """Return the indexes of the hashes that a filter does not rule out."""
-        found = words[(self._place * np.uint64(len(words))) >> _HALF]
+        count = len(words)
+        if self._few is not None:
+            return [
+                index
+                for index, (place, mask) in enumerate(self._few)
+                if words.item((place * count) >> 32) & mask == mask
+            ]
+        found = words[(self._place * np.uint64(count)) >> _HALF]
         return np.flatnonzero(found & self._mask == self._mask).tolist()
 
 
@@ -101,8 +113,7 @@ class Run:
                 raise self._damaged("its header is wrong")
             if _CHECK.pack(_checksum(head[: _HEADER.size], index)) != head[_HEADER.size :]:
                 raise self._damaged("its index is wrong")
-            self._map = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
-        self._map.madvise(mmap.MADV_RANDOM)
+            self._pages = Pages(os.dup(file.fileno()))
         self._fences = memoryview(index[: 8 * self._blocks]).cast("Q")
         self._words: Words = np.frombuffer(index[8 * self._blocks :], np.uint64)
 
@@ -131,7 +142,7 @@ class Run:
             max(bisect_left(self._fences, key) - 1, 0), bisect_right(self._fences, key)
         ):
             place = _BLOCK * (1 + number)
-            entries = self._checked(number, self._map[place : place + _BLOCK])
+            entries = self._checked(number, self._pages.read(place, _BLOCK))
             at = entries.find(hash_)
             while at >= 0:
                 if at % _ENTRY == 0:
@@ -139,7 +150,11 @@ class Run:
                 at = entries.find(hash_, at + 1)
 
     def _checked(self, number: int, block: bytes) -> bytes:
-        if google_crc32c.value(block[:_ENTRIES]) != _CHECK.unpack_from(block, _ENTRIES)[0]:
+        whole = len(block) == _BLOCK
+        if (
+            not whole
+            or google_crc32c.value(block[:_ENTRIES]) != _CHECK.unpack_from(block, _ENTRIES)[0]
+        ):
             raise self._damaged(f"its block {number} is wrong")
         return block[: min(_PER_BLOCK, self.count - number * _PER_BLOCK) * _ENTRY]
 
@@ -221,6 +236,14 @@ def _sizes(count: int) -> tuple[int, int]:
 
 def _checksum(header: bytes, index: bytes) -> int:
     return int(google_crc32c.extend(google_crc32c.value(header), index))
+
+
+def _bits(half: int) -> tuple[int, int]:
+    """Return what `_filter_bits` does, of one hash."""
+    mask = 0
+    for shift in _INT_SHIFTS:
+        mask |= 1 << (half >> shift & 63)
+    return half & 0xFFFFFFFF, mask
 
 
 def _filter_bits(half: npt.NDArray[Any]) -> tuple[Words, Words]:
