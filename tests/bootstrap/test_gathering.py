@@ -8,25 +8,23 @@ import pytest
 
 from burnish import config
 from burnish.adapters.gathering import Gathering
-from burnish.adapters.raw_log import RawLogReader, encode
+from burnish.adapters.raw_log import RawLogReader
 from burnish.adapters.sources.places import SourceFailed
-from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.system import utc_now
 from burnish.bootstrap.following import Follower
 from burnish.bootstrap.gathering import gathering
 from burnish.bootstrap.house import House
 from burnish.datasets.reading import SerialReader
 from burnish.datasets.service import DatasetService
-from burnish.feedback.model import RawRecord
-from burnish.feedback.parse import PLAIN, record_of
+from burnish.feedback.parse import record_of
 from burnish.feedback.service import project
 from burnish.kernel.digest import digest
 from burnish.kernel.objects import payload_key
 from burnish.kernel.policy import ModelPolicy
 from support.http_server import HttpServer, QuietHandler
+from support.persisting import persist
 from support.photos import photo
-from support.samples import raw_object
-from support.world import body, record
+from support.world import record
 
 ROWS = 30
 POLICY = '''
@@ -104,6 +102,9 @@ def test_rows_and_their_photos_become_a_dataset(house: House) -> None:
     dataset = service.build(policy, offsets)
     assert len(list(service.rows(dataset))) == ROWS
     assert dataset.left_out == {}
+    _, tasks = service.manifest(dataset).sources
+    assert (tasks.kind, tasks.name, tasks.records) == ("sql", "tasks", ROWS)
+    assert (tasks.watermark, tasks.key) == (str(ROWS - 1), str(ROWS - 1))
 
 
 def test_a_worker_looks_by_itself_so_that_triggers_know(house: House) -> None:
@@ -133,7 +134,8 @@ def test_what_was_looked_at_is_counted_at_the_next_look_not_when_the_model_s_tur
     for number in range(2):
         data = photo(number)
         house.objects.put(payload_key(digest(data)), data)
-    say(house, *(digest(photo(number)) for number in range(2)))
+    named = (digest(photo(number)) for number in range(2))
+    persist(house, *(record(one, payload=f"burnish:{one}", actor=one) for one in named))
     corrections, why = counted()
     assert corrections == 0
     assert why.endswith("2 records did not count: 2 not looked at yet")
@@ -142,26 +144,6 @@ def test_what_was_looked_at_is_counted_at_the_next_look_not_when_the_model_s_tur
         pass
     assert counted() == (2, "2 of 100 corrections, never trained")
     assert len(told) == 1
-
-
-def say(house: House, *contents: str) -> None:
-    """Persist corrections of photos, as ingest does."""
-    lines = [
-        RawRecord(
-            offset=offset,
-            received_at=utc_now(),
-            source="app",
-            id=f"about-{content}",
-            content_type=PLAIN,
-            body=body(record(content, payload=f"burnish:{content}", actor=f"person-{offset}")),
-        )
-        for offset, content in enumerate(contents)
-    ]
-    data = encode(lines)
-    house.objects.put("raw/first", data)
-    SqlManifest(house.engine).commit(
-        raw_object(0, len(lines) - 1, "0", key="raw/first", sha256=digest(data), bytes=len(data))
-    )
 
 
 def test_a_source_that_is_down_fails_the_run_but_not_the_worker(house: House, shop: Path) -> None:

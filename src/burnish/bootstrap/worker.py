@@ -22,9 +22,10 @@ from burnish.adapters.sandbox import ChildSandbox
 from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.subprocess_jobs import SubprocessLauncher
 from burnish.adapters.system import new_id, utc_now
-from burnish.bootstrap.following import RECONSIDER_S, Follower
-from burnish.bootstrap.gathering import gathering
+from burnish.bootstrap.attention import Attention
+from burnish.bootstrap.following import RECONSIDER_S
 from burnish.bootstrap.house import House
+from burnish.bootstrap.repeating import Repeating
 from burnish.datasets.erasing import Eraser
 from burnish.datasets.service import DatasetService
 from burnish.evaluation.service import Judge
@@ -44,8 +45,6 @@ from burnish.training.watch import Watcher
 
 NICENESS: Final = 5  # serving may share the machine, and comes first
 WATCH_S: Final = 1.0  # between two looks at the training attempts
-LOOK_FIRST_S: Final = 0.2  # between new records and the decision on them, for photos to be seen
-GATHER_S: Final = 1.0  # between two looks whether records name inputs that are not fetched yet
 RELEASES_S: Final = 0.2  # between two looks whether anything new is known of what serves
 ERASURES_S: Final = 5.0  # between two looks whether anything erased still has bytes
 STEP_S: Final = 5.0  # for the step under way; a run that waits for training goes on elsewhere
@@ -62,10 +61,6 @@ class Worker:
         self._stop = threading.Event()
         self._token_lifetime = timedelta(seconds=settings.training.token_seconds)
         self._raw_log = RawLogReader(house.objects, house.engine)
-        self._news = threading.Event()  # records have come: look at their inputs
-        self._seen = threading.Event()  # inputs were looked at: count them
-        self._elsewhere = threading.Event()  # there is more to fetch
-        self._follower = Follower(house, self._look_first)
         self._launcher = SubprocessLauncher(settings.data / "jobs", settings.data / "cache")
         self._watcher = Watcher(
             units=house.unit,
@@ -75,7 +70,7 @@ class Worker:
             silence=timedelta(seconds=settings.training.heartbeat_timeout_seconds),
         )
         self._monitor = Monitor(units=house.unit, views=house.view)
-        self._gathering = gathering(house, self._raw_log, self._follower.project)
+        self._attention = Attention(house)
         performer = Performer(
             units=house.unit,
             actions=self._actions(),
@@ -89,36 +84,30 @@ class Worker:
             concurrency=settings.worker.concurrency,
             performer=performer,
         )
-        self._threads = [
-            threading.Thread(target=self._follow_feedback, name="feedback"),
-            threading.Thread(target=self._watch_jobs, name="jobs"),
-            threading.Thread(target=self._watch_releases, name="releases"),
-            threading.Thread(target=self._erase, name="erasures"),
-        ]
-        # They may be in the middle of many photos; whatever they have not noted is done again.
-        self._gatherers = [
-            threading.Thread(target=self._look, name="inputs", daemon=True),
-            threading.Thread(target=self._gather, name="sources", daemon=True),
+        self._looks = [
+            Repeating("jobs", WATCH_S, self._watcher.look),
+            Repeating("releases", RELEASES_S, self._watch_releases()),
+            Repeating("erasures", ERASURES_S, self._eraser().look),
         ]
         self.reasons: list[str] = ["starting"]
 
     def start(self) -> None:
         """Take up what a crash left unfinished, then follow what comes."""
         self._engine.launch()
-        for thread in (*self._threads, *self._gatherers):
-            thread.start()
+        self._attention.start()
+        for look in self._looks:
+            look.start()
         self.reasons.clear()
 
     def stop(self) -> None:
         """Stop; unfinished runs go on at the next start, attempts go on meanwhile."""
         self.reasons.append("draining")
         self._stop.set()
-        for asleep in (self._news, self._seen, self._elsewhere):
-            asleep.set()
-        for thread in self._threads:
-            thread.join()
-        for thread in self._gatherers:
-            thread.join(STEP_S)
+        for look in self._looks:
+            look.end()
+        self._attention.stop()
+        for look in self._looks:
+            look.join()
         self._engine.close(min(STEP_S, self._house.settings.process.drain_seconds))
 
     def wait(self) -> None:
@@ -150,7 +139,9 @@ class Worker:
             self._policy_of,
             lifetime=self._token_lifetime,
         )
-        prepare = Prepare(units=house.unit, datasets=datasets, collect=self._gathering.for_run)
+        prepare = Prepare(
+            units=house.unit, datasets=datasets, collect=self._attention.gathering.for_run
+        )
         train = Train(
             units=house.unit,
             datasets=datasets,
@@ -185,43 +176,7 @@ class Worker:
             undo={"stop_training": train.stop, "abandon_release": release.abandon},
         )
 
-    def _follow_feedback(self) -> None:
-        self._repeat(
-            "feedback", self._house.settings.worker.poll_seconds, self._follower.look, self._seen
-        )
-
-    def _look(self) -> None:
-        def look() -> None:
-            if self._for_each_model(self._gathering.look):
-                self._news.set()
-                self._seen.set()
-
-        self._repeat("inputs", GATHER_S, look, self._news)
-
-    def _look_first(self) -> None:
-        """Give photos that have just come a moment to be looked at, so that they count at once."""
-        self._seen.clear()
-        self._news.set()
-        self._seen.wait(LOOK_FIRST_S)
-
-    def _gather(self) -> None:
-        def gather() -> None:
-            if self._for_each_model(self._gathering.gather):
-                self._elsewhere.set()
-                self._seen.set()
-
-        self._repeat("sources", GATHER_S, gather, self._elsewhere)
-
-    def _for_each_model(self, step: Callable[[ModelPolicy], bool]) -> bool:
-        """Take a step for each model in turn; tell whether any has more to do at once."""
-        with self._house.view() as view:
-            policies = [model.policy for model in view.models.list()]
-        return True in [step(policy) for policy in policies]
-
-    def _watch_jobs(self) -> None:
-        self._repeat("jobs", WATCH_S, self._watcher.look)
-
-    def _watch_releases(self) -> None:
+    def _watch_releases(self) -> Callable[[], None]:
         looked = -RECONSIDER_S
 
         def look() -> None:
@@ -232,33 +187,15 @@ class Worker:
             if overdue:
                 looked = time.monotonic()
 
-        self._repeat("releases", RELEASES_S, look)
+        return look
 
-    def _erase(self) -> None:
-        eraser = Eraser(
+    def _eraser(self) -> Eraser:
+        return Eraser(
             units=self._house.unit,
             objects=self._house.objects,
-            raw_log=RawLogReader(self._house.objects, self._house.engine),
+            raw_log=self._raw_log,
             clock=utc_now,
         )
-        self._repeat("erasures", ERASURES_S, eraser.look)
-
-    def _repeat(
-        self,
-        name: str,
-        seconds: float,
-        look: Callable[[], object],
-        sooner: threading.Event | None = None,
-    ) -> None:
-        """Look again and again until the end, so often, or sooner if there is reason to."""
-        sooner = sooner or self._stop
-        while not self._stop.is_set():
-            try:
-                look()
-            except Exception:  # noqa: BLE001  the next look may go well
-                _log.exception("look failed", what=name)
-            if sooner.wait(seconds) and sooner is not self._stop:
-                sooner.clear()
 
     def _policy_of(self, digest: str) -> ModelPolicy:
         with self._house.view() as view:

@@ -48,6 +48,12 @@ class Names(Struct, frozen=True, kw_only=True):
             ),
         )
 
+    @property
+    def example(self) -> str:
+        """One of them, without what may be a signature behind a URI; none if there is none."""
+        first = min((*self.contents, *self.predictions, *self.uris), default="")
+        return first.partition("?")[0]
+
     def __or__(self, other: "Names") -> "Names":
         return Names(
             uris=self.uris | other.uris,

@@ -36,9 +36,12 @@ T = TypeVar("T")
 class Source(Struct, frozen=True, kw_only=True):
     """One place that records came from, and up to where."""
 
-    kind: str  # "raw_log"
+    kind: str  # "raw_log": all of it; "sql": a source whose rows are in it
     offsets: Offsets
     records: int  # of this model
+    name: str | None = None  # of an SQL source in the policy; and of the last of its rows:
+    watermark: str | None = None
+    key: str | None = None
 
 
 class File(Struct, frozen=True, kw_only=True):

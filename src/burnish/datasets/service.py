@@ -14,6 +14,7 @@ from burnish.datasets.model import Dataset, Fate, Reason, Row
 from burnish.datasets.ports import DatasetUnit, Reader
 from burnish.datasets.splits import Ledger
 from burnish.datasets.versions import load_fates, load_ledger, load_rows
+from burnish.datasets.watermarks import sql_sources
 from burnish.feedback.ports import RawLog
 from burnish.feedback.verdict import Offsets
 from burnish.kernel.audit import SYSTEM, Actor
@@ -147,7 +148,10 @@ class DatasetService:
             policy_digest=policy.digest,
             parent=None if parent is None else parent.id,
             epoch=grown.rest.epoch,
-            sources=[Source(kind="raw_log", offsets=offsets, records=totals.records)],
+            sources=[
+                Source(kind="raw_log", offsets=offsets, records=totals.records),
+                *sql_sources(self.raw_log, policy.name, offsets),
+            ],
             counts=totals.counts,
             corrections=Corrections(effective=totals.effective, since_parent=grown.since),
             left_out=totals.left_out,

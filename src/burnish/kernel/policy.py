@@ -101,6 +101,16 @@ def shard_of(model: str, source: str) -> str:
     return f"sql.{model}.{source}"
 
 
+def source_of(model: str, shard: str) -> str | None:
+    """Return the SQL source of a model whose rows a shard holds; None if it holds others.
+
+    >>> source_of("laundry", "sql.laundry.tasks"), source_of("laundry", "0")
+    ('tasks', None)
+    """
+    name = shard.removeprefix(shard_of(model, ""))
+    return None if name == shard else name
+
+
 class PayloadPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which URIs a record may name as its input; our own store always."""
 

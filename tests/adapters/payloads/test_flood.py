@@ -7,6 +7,7 @@ from datetime import timedelta
 import cv2
 import pytest
 
+from burnish.adapters.payloads.collector import PayloadCollector
 from burnish.adapters.payloads.following import Following
 from burnish.adapters.system import utc_now
 from burnish.kernel.digest import digest
@@ -47,6 +48,13 @@ def copies_of(number: int, count: int) -> list[bytes]:
     return [data + turn.to_bytes(2, "big") for turn, data in enumerate(found)]
 
 
+def follow(collector: PayloadCollector, rules: ModelPolicy) -> None:
+    for bring in (collector.fetch, collector.look):
+        following = Following(collector, bring, lambda _: None)
+        while following.step(rules):
+            pass
+
+
 @pytest.mark.parametrize("way", ["own store", "uri"])
 def test_500_recompressed_copies_of_one_photo_fire_nothing_not_even_for_a_moment(
     world: World, place: Place, say: Say, way: str
@@ -78,10 +86,7 @@ def test_500_recompressed_copies_of_one_photo_fire_nothing_not_even_for_a_moment
     for start in range(0, COPIES, 100):
         say(*sent[start : start + 100])
     waiting = look()
-    for bring in (collector.fetch, collector.look):
-        following = Following(collector, bring, lambda _: None)
-        while following.step(rules):
-            pass
+    follow(collector, rules)
     last = look()
     done.set()
     watching.join()
@@ -96,8 +101,7 @@ def test_500_recompressed_copies_of_one_photo_fire_nothing_not_even_for_a_moment
     )
 
     say(("another", "good", send("another.jpg", photo(2))))
-    for bring in (collector.fetch, collector.look):
-        Following(collector, bring, lambda _: None).step(rules)
+    follow(collector, rules)
     assert look().fire
 
 

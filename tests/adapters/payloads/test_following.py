@@ -7,6 +7,7 @@ import pytest
 
 from burnish.adapters.payloads.collector import PayloadCollector
 from burnish.adapters.payloads.following import FIRST_REST_S, LONGEST_REST_S, Following
+from burnish.adapters.payloads.pictures import Look, look_at
 from burnish.datasets.contents import Names
 from burnish.datasets.model import Dataset
 from burnish.kernel.digest import digest
@@ -114,6 +115,65 @@ def test_a_place_that_is_down_is_asked_again_and_keeps_no_other_waiting(
     follow(fetching, policy(place))
     assert collector.payloads.fetched(uris).keys() == set(uris)
     assert unseen(collector, *(photo(number) for number in range(3))) == 0
+
+
+def test_a_photo_that_nobody_can_make_sense_of_keeps_no_other_waiting(
+    world: World,
+    place: Place,
+    collector: PayloadCollector,
+    say: Say,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watch = Watch()
+    uris = [place.put(f"{number}.jpg", photo(number)) for number in range(2)]
+    for number in range(2, 4):
+        world.objects.put(payload_key(digest(photo(number))), photo(number))
+    own = [f"burnish:{digest(photo(number))}" for number in range(2, 4)]
+    say(*((f"s{number}", "good", uri) for number, uri in enumerate([*uris, *own])))
+    really = look_at
+
+    def fail(data: bytes, *, closely: bool) -> Look:
+        if data in {photo(0), photo(2)}:
+            raise MemoryError
+        return really(data, closely=closely)
+
+    rules = policy(place)
+    fetching = following(collector, watch, collector.fetch)
+    looking = following(collector, watch)
+    with monkeypatch.context() as patched:
+        patched.setattr("burnish.adapters.payloads.collector.look_at", fail)
+        follow(fetching, rules)
+        follow(looking, rules)
+        assert unseen(collector, *(photo(number) for number in range(4))) == 2
+        with pytest.raises(MemoryError):  # a build does not begin without them
+            collector.collect(rules, {})
+    watch.now += FIRST_REST_S
+    follow(fetching, rules)
+    follow(looking, rules)
+    assert unseen(collector, *(photo(number) for number in range(4))) == 0
+
+
+def test_what_is_late_is_not_forgotten_when_the_world_fails(
+    world: World, collector: PayloadCollector, say: Say, watch: Watch
+) -> None:
+    say(("late", "good", f"burnish:{digest(photo(1))}"))
+    fails = False
+
+    def look(rules: ModelPolicy, names: Names) -> Names:
+        if fails:
+            raise OSError("the database is at rest")
+        return collector.look(rules, names)
+
+    looking = following(collector, watch, look)
+    follow(looking, policy())
+    world.objects.put(payload_key(digest(photo(1))), photo(1))
+    watch.now, fails = watch.now + FIRST_REST_S, True
+    for _ in range(2):
+        with pytest.raises(OSError, match="at rest"):
+            looking.step(policy())
+    fails = False
+    follow(looking, policy())
+    assert unseen(collector, photo(1)) == 0
 
 
 def test_what_a_worker_fetched_before_it_died_is_looked_at_by_the_next(

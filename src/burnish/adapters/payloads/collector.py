@@ -10,7 +10,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -29,15 +29,18 @@ from burnish.feedback.verdict import Offsets
 from burnish.imaging import UnreadableImage
 from burnish.kernel.clock import Clock
 from burnish.kernel.digest import digest
+from burnish.kernel.errors import BurnishError
 from burnish.kernel.objects import ObjectNotFound, Objects, payload_key
 from burnish.kernel.policy import ModelPolicy, NearDuplicate
 
 _log = structlog.get_logger("burnish.payloads")
 
-PAGE: Final = 1000  # records whose inputs are looked up at a time
+PAGE: Final = 200  # records whose inputs are looked up at a time, before it is others' turn
+_AGAIN: Final = 1000  # URIs that gave nothing, tried again by a run
 _BATCH: Final = 100  # inputs that are noted at a time: until then, nobody knows of them
 
-Down = dict[str, str]  # place where inputs lie -> why it gives none
+Down = dict[str, str]  # place -> why; who waits in vain for one input waits for no other there
+Each = Callable[[Callable[[str], Any]], Callable[[str], Any]]  # what to do where one fails
 Looks = dict[str, Look | None]  # digest -> what it shows, None if it is no image
 
 
@@ -48,6 +51,26 @@ class PayloadUnit(FeedbackUnit, Protocol):
     def predictions(self) -> PredictionStore:
         """What serving answered, with its captured inputs."""
         ...
+
+
+def _strict(one: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Fail with the first input that fails: a build must not begin without it."""
+    return one
+
+
+def _forgiving(one: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Log what nobody foresaw, and go on: one input must not keep all others from counting."""
+
+    def tried(name: str) -> Any:
+        try:
+            return one(name)
+        except BurnishError:  # our own store is down, say: all would fail
+            raise
+        except Exception:  # noqa: BLE001  it is tried again
+            _log.exception("payload.failed", name=_shown(name))
+            return None
+
+    return tried
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,14 +100,15 @@ class PayloadCollector:
         looked = since
         with closing(self.fetcher), self._pool() as pool:
             if again:
-                self._fetch(pool, policy, self.payloads.failed(limit=PAGE), down)
+                self._fetch(pool, policy, self.payloads.failed(limit=_AGAIN), down)
             with self.views() as view:
                 ends = view.feedback.offsets()
             while (page := self.page(policy.name, looked, ends)) is not None:
                 names, looked = page
                 self._fetch(pool, policy, self._new(names), down)
                 self._look(pool, policy, names)
-        for place, why in sorted(down.items()):
+        if down:
+            place, why = min(down.items())
             raise SourceFailed(
                 f"Inputs of {policy.name} could not be fetched from {place}: {why}. Nothing was"
                 " built, and what serves goes on serving. Mend it and retry the run, or take the"
@@ -112,7 +136,7 @@ class PayloadCollector:
         What was never fetched is none of it.
         """
         with self._pool() as pool:
-            return self._look(pool, policy, names)
+            return self._look(pool, policy, names, each=_forgiving)
 
     def fetch(self, policy: ModelPolicy, names: Names) -> Names:
         """Fetch and look at what lies elsewhere; return what a place that is down did not give."""
@@ -120,10 +144,10 @@ class PayloadCollector:
         new = frozenset(uri for uri in self._new(names) if payload_allowed(uri, allow))
         if new:
             with closing(self.fetcher), self._pool() as pool:
-                self._fetch(pool, policy, new, down)
+                self._fetch(pool, policy, new, down, each=_forgiving)
         for place, why in sorted(down.items()):
             _log.warning("payloads.down", model=policy.name, place=place, why=why)
-        return Names(uris=self._new(Names(uris=new)) if down else frozenset())
+        return Names(uris=self._new(Names(uris=new)))
 
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self.parallel, "payload")
@@ -131,7 +155,9 @@ class PayloadCollector:
     def _new(self, names: Names) -> frozenset[str]:
         return names.uris - self.payloads.fetched(names.uris).keys()
 
-    def _look(self, pool: Executor, policy: ModelPolicy, names: Names) -> Names:
+    def _look(
+        self, pool: Executor, policy: ModelPolicy, names: Names, *, each: Each = _strict
+    ) -> Names:
         how = policy.dataset.near_duplicate
         with self.views() as view:
             predictions = view.predictions.lookup(names.predictions)
@@ -144,14 +170,20 @@ class PayloadCollector:
         gone: set[str] = set()
         for batch in _batches(self.payloads.unseen(contents, how)):
             looks: Looks = {}
-            for one in pool.map(look, batch):
-                looks |= one
+            for one in pool.map(each(look), batch):
+                looks |= one or {}
             self.pictures.note(looks)
             gone |= set(batch) - looks.keys()
         return Names(contents=frozenset(gone), predictions=names.predictions - predictions.keys())
 
     def _fetch(
-        self, pool: Executor, policy: ModelPolicy, uris: Collection[str], down: Down
+        self,
+        pool: Executor,
+        policy: ModelPolicy,
+        uris: Collection[str],
+        down: Down,
+        *,
+        each: Each = _strict,
     ) -> None:
         """Fetch what is allowed, look at it, and note both; `down` gains places that fail."""
         allow = policy.payload.allow
@@ -160,7 +192,7 @@ class PayloadCollector:
         one = partial(self._fetch_one, allow=allow, closely=closely, down=down)
         left_out: Counter[Reason] = Counter()
         for batch in _batches(wanted):
-            page = [found for found in pool.map(one, batch) if found]
+            page = [found for found in pool.map(each(one), batch) if found]
             self.payloads.note([fetched for fetched, _ in page], now=self.clock())
             looks: Looks = {}
             for fetched, look in page:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Final
 
+import structlog
 from msgspec import Struct
 
 from burnish.adapters.payloads.collector import PAGE, PayloadCollector
@@ -19,6 +20,9 @@ from burnish.kernel.policy import ModelPolicy
 
 FIRST_REST_S: Final = 1.0  # before what is late is tried again; doubles with each attempt
 LONGEST_REST_S: Final = 300.0
+TOLD_S: Final = 60.0  # from this rest on, what is still not there is logged
+
+_log = structlog.get_logger("burnish.payloads")
 
 Bring = Callable[[ModelPolicy, Names], Names]  # returns what is to be tried again
 
@@ -97,13 +101,19 @@ class Following:
         return _Followed(policy.digest, newest.offsets, older, newest.offsets, [])
 
     def _bring_late(self, policy: ModelPolicy, known: _Followed) -> None:
-        now, names, rest_s = self._clock(), Names(), FIRST_REST_S
+        now, names, due = self._clock(), Names(), list[_Late]()
         while known.late and known.late[0].due <= now and len(names) < PAGE:
-            late = heappop(known.late)
-            names |= late.names
-            rest_s = max(rest_s, late.rest_s)
-        if names:
+            due.append(heappop(known.late))
+            names |= due[-1].names
+        if not due:
+            return
+        try:
+            rest_s = max(late.rest_s for late in due)
             self._take(policy, known, names, min(2 * rest_s, LONGEST_REST_S))
+        except BaseException:
+            for late in due:
+                heappush(known.late, late)
+            raise
 
     def _take(
         self,
@@ -114,6 +124,10 @@ class Following:
     ) -> None:
         left = self._bring(policy, names) if names else names
         if left:
+            if rest_s >= TOLD_S:
+                _log.warning(
+                    "payloads.late", model=policy.name, count=len(left), first=left.example
+                )
             self._number += 1
             due = self._clock() + rest_s
             heappush(known.late, _Late(due, self._number, rest_s, left))

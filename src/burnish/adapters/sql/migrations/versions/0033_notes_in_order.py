@@ -5,7 +5,7 @@ from alembic import op
 
 from burnish.adapters.sql.schema import Moment
 
-revision = "0031"
+revision = "0033"
 down_revision = "0028"
 branch_labels = None
 depends_on = None
