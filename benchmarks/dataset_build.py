@@ -36,7 +36,7 @@ FULL, STORED, ROUNDS = 1_000_000, (100_000, 1_000_000), 5
 QUICK_FULL, QUICK_STORED = 100_000, (10_000, 100_000)
 NEW_SHARE = 0.01
 NEW = 10_000  # lines, on top of any number stored
-STEP = 1_000_000  # lines of one build while a long history is made: some 3 GiB
+STEP = 1_000_000  # lines of one build while a long history is made: some 2 GiB
 LOUDEST = 0.5  # of the verdicts, where one person's share is capped
 
 QUERY = """
