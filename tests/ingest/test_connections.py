@@ -209,6 +209,13 @@ def chunks(body: bytes) -> bytes:
     return head + b"".join(lines) + b"0\r\nx-trailer: is no header\r\n\r\n"
 
 
+def test_a_long_body_is_no_long_head_also_if_both_come_at_once(house: House) -> None:
+    with Client(house) as client:
+        for _ in range(2):
+            client.send(post(b"y" * 200_000))
+            assert client.reply().body == b"y" * 200_000
+
+
 def test_a_client_that_asks_before_it_sends_is_told_to_go_on(house: House) -> None:
     with Client(house) as client:
         head, _, body = post(b"hello", "Expect: 100-Continue").partition(END)
@@ -269,10 +276,18 @@ def test_head_is_answered_without_a_body(house: House) -> None:
 
 def test_a_client_that_sends_no_more_still_gets_its_answer(house: House) -> None:
     with Client(house) as client:
-        client.send(post(b"wait for me"))
+        client.send(post(b"wait for me") + post(b"and for me"))
         client.socket.shutdown(socket.SHUT_WR)
         house.told.set()
         assert client.reply().body == b"wait for me"
+        assert client.reply().body == b"and for me"
+        assert client.is_ended()
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_body_gets_none(house: House) -> None:
+    with Client(house) as client:
+        client.send(post(b"half of it")[:-3])
+        client.socket.shutdown(socket.SHUT_WR)
         assert client.is_ended()
 
 
