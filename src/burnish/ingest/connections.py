@@ -170,7 +170,7 @@ class Connection(asyncio.Protocol):
         """Take in what has come."""
         if self._last and self._arriving is None:
             return
-        heads = self._heads
+        heads = self._heads if self._in_head else None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -180,7 +180,7 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._refuse(NoRequest(f"This is no HTTP/1.1 request: {error}."))
         else:
-            if self._in_head and self._heads == heads:
+            if self._in_head and self._heads == heads:  # all of it was a part of one head
                 self._head_bytes += len(data)
                 if self._head_bytes > _HEAD_BYTES:
                     detail = f"The headers have more than {_HEAD_BYTES} bytes: send fewer."
