@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from msgspec import Struct
 
+from burnish.datasets.columns import OTHER_LABEL
 from burnish.datasets.digests import element, reduced
 from burnish.datasets.lines import (
     CODE,
@@ -21,7 +22,7 @@ from burnish.datasets.lines import (
     address,
 )
 from burnish.datasets.model import Row, Split
-from burnish.datasets.reading import OTHER_LABEL, Read
+from burnish.datasets.reading import Read
 from burnish.feedback.verdict import Offsets, Verdict
 from burnish.kernel.policy import ModelPolicy
 

@@ -7,10 +7,11 @@ from typing import Final
 import numpy as np
 
 from burnish.datasets.accounting import row_of
+from burnish.datasets.columns import OTHER_LABEL
 from burnish.datasets.digests import element, reduced
 from burnish.datasets.lines import CODE, address, key_of
 from burnish.datasets.model import Reason
-from burnish.datasets.reading import OTHER_LABEL, Read
+from burnish.datasets.reading import Read
 from burnish.feedback.erasure import Identity
 
 _ERASED: Final = CODE[Reason.ERASED]

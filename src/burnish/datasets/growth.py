@@ -44,8 +44,8 @@ from burnish.datasets.reading import Read
 from burnish.datasets.shares import counted
 from burnish.datasets.splits import Elsewhere, Ledger, divide
 from burnish.datasets.touching import Batch
-from burnish.datasets.turns import Actor, Queue, Turns, turn_of
-from burnish.feedback.verdict import Offsets
+from burnish.datasets.turns import Actor, Queue, Spoken, turn_of
+from burnish.feedback.verdict import Offsets, Place
 from burnish.kernel.policy import ModelPolicy
 
 _HOLDOUT: Final = CODE[Split.HOLDOUT]
@@ -198,7 +198,7 @@ class _Build:
         mask: Mask = self._batch.alone & (self._lines.flags & CORRECTED != 0) & is_kept(self._alone)
         return mask
 
-    def _candidates(self) -> Turns:
+    def _candidates(self) -> Spoken:
         """Return all that is decided on and counted in shares."""
         batch, mine = self._batch, self._counted()
         new = mine[mine >= batch.first] - batch.first
@@ -208,16 +208,16 @@ class _Build:
         turns = [turn_of(verdict) for verdict in said]
         people: dict[Actor, int] = {}
         actors = [people.setdefault(verdict.actor, len(people)) for verdict in said]
-        former = Turns.of(
-            tuple(people),
-            np.array(actors, np.uint32),
-            Queue(
+        former = Spoken(
+            people=tuple(people),
+            actors=np.array(actors, np.uint32),
+            queue=Queue(
                 happened=np.array([turn[0] for turn in turns], np.int64),
                 identities=np.array([turn[1] for turn in turns], np.uint64),
                 lines=old,
             ),
         )
-        return Turns.joined([former, self._read.turns(batch.first, new)])
+        return Spoken.joined([former, self._read.spoken(batch.first, new)])
 
     def _divide(self) -> None:
         """Put every example on its side, and say of all others why they are on none."""
@@ -252,6 +252,7 @@ class _Build:
             reserved=self._exam.subjects,
             elsewhere=Elsewhere(held=held, total=rows - len(offered)),
             worn=self._worn,
+            fractions=self._fractions(candidates, offered),
         )
         left_out |= divided.left_out
         splits = {row.subject: CODE[row.split] for row in divided.rows}
@@ -269,6 +270,23 @@ class _Build:
             np.uint8,
         )
         lines.outcome[batch.lines[batch.old :] - batch.first] = self._outcome[batch.old :]
+
+    def _fractions(
+        self, candidates: Sequence[Example], offered: Numbers
+    ) -> dict[str, dict[Place, float]]:
+        """Return what was drawn for new lines while they were read."""
+        batch = self._batch
+        new = batch.lines[batch.old :] - batch.first
+        said = [one.place for one in batch.said[batch.old :]]
+        said += [one.verdict.place for one in candidates]
+        lines = np.concatenate([new, offered])
+        return {
+            purpose: dict(zip(said, draws[lines].tolist(), strict=True))
+            for purpose, draws in (
+                ("holdout", self._read.holdout),
+                ("validation", self._read.validation),
+            )
+        }
 
     def _mark_counted(self) -> None:
         """Note of each line that is decided on whether shares count it."""

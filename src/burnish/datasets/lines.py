@@ -29,6 +29,7 @@ SPLITS: Final = np.array([CODE[split] for split in Split], np.uint8)
 ASK: Final = 255  # of `found`: only predictions, or the rules of `locate`, can tell the content
 
 CONTENT_BYTES: Final = 32
+KEY_BYTES: Final = 8
 SUBJECT_HELD, SUBJECT_TRAINED, CONTENT_HELD, CONTENT_TRAINED = 1, 2, 4, 8  # bits of `sides`
 HELD: Final = SUBJECT_HELD | CONTENT_HELD
 TRAINED: Final = SUBJECT_TRAINED | CONTENT_TRAINED
@@ -47,7 +48,7 @@ Bytes = NDArray[np.uint8]
 _PER_LINE: Final = ("offset", "content", "found", "outcome", "sides", "flags")
 
 
-class Said(Struct, frozen=True, array_like=True):
+class Said(Struct, frozen=True, array_like=True, gc=False):
     """What a line says, as it is packed: a verdict without what the columns hold."""
 
     source: str
@@ -227,7 +228,12 @@ def key_of(*names: str) -> int:
 
     It only finds: what is found is compared in full.
     """
-    return int.from_bytes(blake2b("\0".join(names).encode(), digest_size=8).digest(), "little")
+    return int.from_bytes(key_bytes("\0".join(names)), "little")
+
+
+def key_bytes(name: str) -> bytes:
+    """Return the key of one name as bytes, the lowest first."""
+    return blake2b(name.encode(), digest_size=KEY_BYTES).digest()
 
 
 def content_keys(content: Bytes) -> Keys:

@@ -16,7 +16,7 @@ from burnish.datasets.layers import History
 from burnish.datasets.lines import CODE, COUNTED, Mask, Numbers
 from burnish.datasets.model import Reason
 from burnish.datasets.shares import allowance
-from burnish.datasets.turns import Actor, Queue, Turn, Turns, nearest
+from burnish.datasets.turns import Actor, Queue, Spoken, Turn, nearest
 
 _BEYOND = CODE[Reason.ACTOR_SHARE]
 
@@ -56,7 +56,7 @@ def rationed(
     standings: Sequence[Standing],
     *,
     former: Former,
-    candidates: Turns,
+    candidates: Spoken,
     decided: Numbers,
 ) -> Rationed:
     """Return who is beyond their share.
@@ -71,25 +71,28 @@ def rationed(
     """
     was = {standing.actor: standing for standing in standings}
     before = allowance({standing.actor: standing.made for standing in standings}, share)
-    made = {
-        actor: was[actor].made - former.all(actor) if actor in was else 0
-        for actor in was.keys() | set(candidates.people)
-    }
-    made = {actor: kept + len(candidates.by(actor)) for actor, kept in made.items()}
-    made = {actor: made[actor] for actor in sorted(made, key=_by_name) if made[actor]}
+    counts = Counter({actor: old.made - former.all(actor) for actor, old in was.items()})
+    counts.update(candidates.counts())
+    made = {actor: counts[actor] for actor in sorted(counts, key=_by_name) if counts[actor]}
     most = allowance(made, share)
+    capped = {
+        actor
+        for actor, count in made.items()
+        if count > most or (actor in was and was[actor].beyond is not None)
+    }
+    turns = candidates.turns(capped)
     now: list[Standing] = []
     beyond, changed = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for actor, count in made.items():
-        old = was.get(actor, Standing(actor=actor, made=0))
-        if count <= most and old.beyond is None:
+        if actor not in capped:
             now.append(Standing(actor=actor, made=count))
             continue
-        window = _Window(history, old, decided)
-        within = min(old.made, before) - former.within[actor]
-        past = old.made - min(old.made, before) - former.beyond[actor]
-        place, over, moved = window.cut(
-            candidates.by(actor), within=within, past=past, count=min(count, most)
+        old = was.get(actor, Standing(actor=actor, made=0))
+        place, over, moved = _Window(history, old, decided).cut(
+            turns.by(actor),
+            within=min(old.made, before) - former.within[actor],
+            past=old.made - min(old.made, before) - former.beyond[actor],
+            count=min(count, most),
         )
         now.append(Standing(actor=actor, made=count, beyond=place))
         beyond.append(over)

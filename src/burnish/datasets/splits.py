@@ -17,7 +17,8 @@ goes to the training side then, so that the new one is drawn only from subjects 
 looked at. Until there are enough of those, they are kept for it: left out, on no side.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from msgspec import Struct, structs
@@ -126,6 +127,7 @@ def divide(
     reserved: Collection[str] = frozenset(),
     elsewhere: Elsewhere = NOWHERE,
     worn: bool = False,
+    fractions: Mapping[str, Mapping[Place, float]] = MappingProxyType({}),
 ) -> Divided:
     """Put each example on its side.
 
@@ -136,6 +138,7 @@ def divide(
         reserved: the subjects of `holdout_source`: held out or nowhere.
         elsewhere: examples that are not among these.
         worn: whether subjects that were never on a side are kept for the next holdout.
+        fractions: those that are known already, by purpose, and by the place of the verdict.
     """
     held: list[Example] = []
     trained: list[Example] = []
@@ -157,6 +160,9 @@ def divide(
         free = []
 
     def draw(purpose: str, example: Example) -> float:
+        known = fractions.get(purpose, {}).get(example.verdict.place)
+        if known is not None:
+            return known
         return fraction(policy.name, ledger.epoch, purpose, example.subject)
 
     free.sort(key=lambda example: (draw("holdout", example), example.subject))

@@ -25,9 +25,11 @@ from burnish.datasets.lines import (
     CONTENT_TRAINED,
     CORRECTED,
     EXAM,
+    HELD,
     NAMES,
     SUBJECT_HELD,
     SUBJECT_TRAINED,
+    TRAINED,
     Keys,
     Lines,
     Mask,
@@ -75,7 +77,8 @@ class Batch:
         sides, self.rest = carried(lines, ledger)
         turns = None
         if policy.dataset.actor_share < 1:
-            turns = read.turns(self.first, np.nonzero(lines.flags & CORRECTED)[0])
+            spoken = read.spoken(self.first, np.nonzero(lines.flags & CORRECTED)[0])
+            turns = spoken.turns(read.people)
         self.layer: Final = layer(
             self.first,
             replace(lines, sides=sides),
@@ -236,21 +239,18 @@ class Batch:
 
     def ledger(self, inputs: Inputs) -> Ledger:
         """Return what the ledger says of the batch's subjects and contents."""
-        sides: dict[str, set[str]] = {
-            name: set() for name in (*_SUBJECTS.values(), *_CONTENTS.values())
-        }
-        contents = addresses(self.was.content)
-        marks = self.was.sides.tolist()
-        for verdict, marked, held in zip(self.said, marks, contents, strict=True):
-            what = inputs[verdict.place]
-            for bit, name in _SUBJECTS.items():
-                if marked & bit or verdict.subject_id in getattr(self._ledger, name):
-                    sides[name].add(verdict.subject_id)
-            if isinstance(what, Reason):
-                continue
-            for bit, name in _CONTENTS.items():
-                if (marked & bit and what == held) or what in getattr(self._ledger, name):
-                    sides[name].add(what)
+        subjects, contents = {one.subject_id for one in self.said}, set(inputs.values())
+        asked = dict.fromkeys(_SUBJECTS.values(), subjects)
+        asked |= dict.fromkeys(_CONTENTS.values(), contents)
+        # What no line carried may be what a line judges only now.
+        sides = {name: set(getattr(self._ledger, name) & values) for name, values in asked.items()}
+        for number in np.nonzero(self.was.sides & (HELD | TRAINED))[0].tolist():
+            verdict, marks = self.said[number], int(self.was.sides[number])
+            content = address(self.was.content[number])
+            same = inputs[verdict.place] == content
+            for bit, name in (_SUBJECTS | _CONTENTS if same else _SUBJECTS).items():
+                if marks & bit:
+                    sides[name].add(content if bit in _CONTENTS else verdict.subject_id)
         return structs.replace(
             self._ledger, **{name: frozenset(found) for name, found in sides.items()}
         )

@@ -5,7 +5,7 @@ that happened at once, the ones of the lowest identity key. So which of them cou
 the set, and is found in a long history without reading all that the actor ever said.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -110,6 +110,31 @@ class Queue:
         high = int(np.searchsorted(self.happened, turn[0], "right"))
         tied, key = self.identities[low:high], np.uint64(turn[1])
         return low + int(np.searchsorted(tied, key, "right" if after else "left"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spoken:
+    """Lines of several actors, in any order."""
+
+    people: tuple[Actor, ...]  # nobody twice
+    actors: Codes  # of each line: its number in `people`
+    queue: Queue
+
+    @classmethod
+    def joined(cls, parts: Sequence["Spoken"]) -> "Spoken":
+        """Return the lines of all parts."""
+        people, actors = same_people([(part.people, part.actors) for part in parts])
+        return cls(people=people, actors=actors, queue=Queue.joined([one.queue for one in parts]))
+
+    def counts(self) -> dict[Actor, int]:
+        """Return how many lines each actor has."""
+        counts = np.bincount(self.actors, minlength=len(self.people)).tolist()
+        return dict(zip(self.people, counts, strict=True))
+
+    def turns(self, people: Collection[Actor]) -> "Turns":
+        """Return the lines of some actors, in turn."""
+        wanted = np.array([actor in people for actor in self.people], bool)[self.actors]
+        return Turns.of(self.people, self.actors[wanted], self.queue[wanted])
 
 
 @dataclass(frozen=True, kw_only=True)
