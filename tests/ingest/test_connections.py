@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Self
@@ -21,6 +22,7 @@ from burnish.kernel.errors import BurnishError
 CAP: Final = 1 << 20
 DEADLINE_S: Final = 0.6  # for headers
 WAIT_S: Final = 20
+STALL_S: Final = 0.02
 END: Final = b"\r\n\r\n"
 
 
@@ -48,6 +50,8 @@ class House:
             return problem_answer(error, "trace")
         if body.startswith(b"wait"):
             await asyncio.to_thread(self.told.wait, WAIT_S)
+        if body == b"stall":
+            time.sleep(STALL_S)  # noqa: ASYNC251 - the loop is to stand still
         if body.startswith(b"many"):
             body = b"x" * (8 << 20)
         return Answer(200, body, "text/plain")
@@ -209,6 +213,18 @@ def chunks(body: bytes) -> bytes:
     return head + b"".join(lines) + b"0\r\nx-trailer: is no header\r\n\r\n"
 
 
+def test_a_long_body_is_no_long_head_in_whatever_pieces_it_comes(house: House) -> None:
+    with Client(house) as client, Client(house) as other:
+        for size in range(300_000, 1_000_000, 70_000):
+            client.send(post(b"y" * size))
+            assert client.reply().body == b"y" * size
+        for _ in range(20):  # until the system lets as much wait, and all is read in one piece
+            other.send(post(b"stall"))
+            client.send(post(b"y" * 150_000))
+            assert client.reply().body == b"y" * 150_000
+            assert other.reply().body == b"stall"
+
+
 def test_a_client_that_asks_before_it_sends_is_told_to_go_on(house: House) -> None:
     with Client(house) as client:
         head, _, body = post(b"hello", "Expect: 100-Continue").partition(END)
@@ -269,10 +285,18 @@ def test_head_is_answered_without_a_body(house: House) -> None:
 
 def test_a_client_that_sends_no_more_still_gets_its_answer(house: House) -> None:
     with Client(house) as client:
-        client.send(post(b"wait for me"))
+        client.send(post(b"wait for me") + post(b"and for me"))
         client.socket.shutdown(socket.SHUT_WR)
         house.told.set()
         assert client.reply().body == b"wait for me"
+        assert client.reply().body == b"and for me"
+        assert client.is_ended()
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_body_gets_none(house: House) -> None:
+    with Client(house) as client:
+        client.send(post(b"half of it")[:-3])
+        client.socket.shutdown(socket.SHUT_WR)
         assert client.is_ended()
 
 
@@ -308,11 +332,12 @@ def test_what_is_no_request_is_told_so_and_ends(
         assert client.is_ended()
 
 
-def test_a_request_before_something_unreadable_is_answered(house: House) -> None:
+def test_requests_before_something_unreadable_are_answered(house: House) -> None:
     with Client(house) as client:
-        client.send(post(b"wait") + b"nonsense\r\n\r\n")
+        client.send(post(b"wait") + post(b"too") + b"nonsense\r\n\r\n")
         house.told.set()
         assert client.reply().body == b"wait"
+        assert client.reply().body == b"too"
         assert client.is_ended()
 
 

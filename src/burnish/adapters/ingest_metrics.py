@@ -69,6 +69,7 @@ class IngestMetrics:
             return Histogram(f"burnish_{name}", text, labels, buckets=buckets, registry=registry)
 
         self._accepted = counter("feedback_accepted", "Records made durable.", "model")
+        self._accepted_of: dict[str, Counter] = {}  # a look-up by labels costs more than counting
         self._duplicate = counter(
             "feedback_duplicate", "Records that were there already, with the same body.", "model"
         )
@@ -123,7 +124,10 @@ class IngestMetrics:
 
     def accepted(self, model: str) -> None:
         """Count one record made durable."""
-        self._accepted.labels(model).inc()
+        one = self._accepted_of.get(model)
+        if one is None:
+            one = self._accepted_of[model] = self._accepted.labels(model)
+        one.inc()
 
     def duplicate(self, model: str) -> None:
         """Count one record that was already there."""

@@ -118,9 +118,10 @@ async def _serve(
     server.close()
     drained = asyncio.create_task(connections.drain(drain_s))
     _, late = await asyncio.wait({drained, *others}, timeout=drain_s)
-    watching.cancel()
     if late or not await drained:
         _log.warning("ingest.drain_deadline", seconds=drain_s)
+    if not watching.cancel():
+        watching.result()
     for task in others:
         if task in late:
             task.cancel()

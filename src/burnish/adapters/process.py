@@ -37,7 +37,7 @@ def main() -> None:
     parent, command = int(sys.argv[1]), sys.argv[2:]
     if not die_with_parent(parent):
         sys.exit(_EXIT_ORPHAN)
-    os.execvp(command[0], command)  # noqa: S606
+    os.execvp(command[0], command)  # noqa: S606 - no shell is wanted
 
 
 if __name__ == "__main__":

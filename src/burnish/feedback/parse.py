@@ -34,11 +34,12 @@ EVENT_TYPE: Final = "burnish.feedback.v1"
 
 _OUR_TYPE: Final = re.compile(r"burnish\.feedback\.v\d+", re.ASCII)
 _MAX_IDENTITY: Final = 255  # characters of a source and of an id, as the tables hold them
-_CE_PREFIX: Final = "ce-"
+_CE_PREFIX: Final = b"ce-"
 _EVENT_FORMATS: Final = "application/cloudevents"
 _JSON: Final = re.compile(r"[^/]+/([^/]+\+)?json", re.ASCII)
 _ESCAPED: Final = re.compile(r"\\(.)")
 TRACE: Final = "traceparent"
+_TRACE_HEADER: Final = TRACE.encode()
 
 
 def attributes(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -52,14 +53,15 @@ def attributes(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for raw, value in headers:
-        name = raw.decode("latin-1").lower()
-        if name.startswith(_CE_PREFIX):
-            attribute = name.removeprefix(_CE_PREFIX)
+        lower = raw.lower()
+        if lower.startswith(_CE_PREFIX):
+            name = lower.decode("latin-1")
+            attribute = name[len(_CE_PREFIX) :]
             if attribute in found:
                 raise malformed(name, value.decode("latin-1"), "send it once")
             found[attribute] = _header_text(name, value)
-        elif name == TRACE:
-            found.setdefault(name, value.decode("latin-1"))
+        elif lower == _TRACE_HEADER:
+            found.setdefault(TRACE, value.decode("latin-1"))
     return found
 
 

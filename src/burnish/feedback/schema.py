@@ -87,12 +87,8 @@ class Field:
     def __init__(self, name: str, raw: Mapping[str, Any]) -> None:
         self.name = name
         self.fix: str = raw["description"]
-        self._shape = Shape({key: rule for key, rule in raw.items() if key != "description"})
-
-    def check(self, value: object) -> None:
-        """Raise MalformedFeedback unless the value fits."""
-        if not self._shape.fits(value):
-            raise malformed(self.name, value, self.fix)
+        shape = Shape({key: rule for key, rule in raw.items() if key != "description"})
+        self.fits = shape.fits
 
 
 class Schema:
@@ -116,7 +112,8 @@ class Schema:
             known = self._fields.get(name)
             if known is None:
                 raise malformed(name, value, f"leave it out; known: {', '.join(self._fields)}")
-            known.check(value)
+            if not known.fits(value):
+                raise malformed(name, value, known.fix)
 
 
 def malformed(field: str, value: object, fix: str) -> MalformedFeedback:

@@ -230,8 +230,7 @@ class IngestApp:
         content_type = (request.header(b"content-type") or PLAIN)[:_MAX_CONTENT_TYPE]
         encoding = request.header(b"content-encoding")
         try:
-            expand = expander(encoding)
-            if expand is not None:
+            if encoding is not None and (expand := expander(encoding)) is not None:
                 body = await expanded(body, expand, hold, cap=cap)
         except (UnknownEncoding, Unreadable) as error:
             named = (encoding or "")[:_MAX_CONTENT_TYPE]

@@ -133,8 +133,7 @@ class Body:
             await self._waiter
         if self._lost and not self.ended:
             raise Gone
-        parts, self._parts, self.size = self._parts, [], 0
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return self._taken()
 
     async def whole(self, hold: Hold, *, cap: int) -> bytes:
         """Return all of it, counted. Raises TooLarge, Backpressure, Gone."""
@@ -148,7 +147,18 @@ class Body:
             hold.take(len(part))
             parts.append(part)
             if self.ended:
-                return part if len(parts) == 1 else b"".join(parts)
+                return b"".join(parts)
+
+    def at_once(self, hold: Hold, *, cap: int) -> bytes:
+        """Return all of it, counted, once it has ended. Raises TooLarge, Backpressure."""
+        if self.size > cap:
+            raise too_large(cap)
+        hold.take(self.size)
+        return self._taken()
+
+    def _taken(self) -> bytes:
+        parts, self._parts, self.size = self._parts, [], 0
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -137,14 +137,15 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._deadline: float | None = None  # of the loop's time; for headers, or for our answer
         self._in_head = True
-        self._head_bytes = 0
+        self._heads = 0  # that have arrived whole
+        self._head_bytes = 0  # of the one that has not
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._arriving: Request | None = None  # whose body is not all there
         self._current: Request | None = None  # which is being answered
         self._waiting: deque[Request] = deque()  # sent ahead of their turn
         self._task: asyncio.Task[None] | None = None
-        self._last = False  # no request is taken after the current one
+        self._last = False  # nothing that comes from now on is a request
         self._wrong: BurnishError | None = None  # with what came while that one is under way
         self._is_waited_for = False  # the client sends its body once we ask for it
         self._is_paused = self._is_write_paused = False
@@ -169,7 +170,7 @@ class Connection(asyncio.Protocol):
         """Take in what has come."""
         if self._last and self._arriving is None:
             return
-        began_in_head = self._in_head
+        heads = self._heads if self._in_head else None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -179,7 +180,7 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._refuse(NoRequest(f"This is no HTTP/1.1 request: {error}."))
         else:
-            if began_in_head and self._in_head:
+            if self._in_head and self._heads == heads:  # all of it was a part of one head
                 self._head_bytes += len(data)
                 if self._head_bytes > _HEAD_BYTES:
                     detail = f"The headers have more than {_HEAD_BYTES} bytes: send fewer."
@@ -223,7 +224,7 @@ class Connection(asyncio.Protocol):
             Body(self._wanted),
             keep_alive=self._parser.should_keep_alive(),
         )
-        self._in_head, self._head_bytes = False, 0
+        self._in_head, self._heads, self._head_bytes = False, self._heads + 1, 0
         self._is_waited_for = request.waits
         self._arriving = request
         if self._current is None:
@@ -253,6 +254,7 @@ class Connection(asyncio.Protocol):
     def drain(self) -> None:
         """End it once the current request, if there is one, has its answer."""
         self._last = True
+        self._waiting.clear()
         if self._current is None:
             self._transport.close()
 
@@ -274,7 +276,8 @@ class Connection(asyncio.Protocol):
         if answer is None:
             self._transport.abort()
             return
-        last = self._last or not (request.keep_alive and request.incoming.ended)
+        is_over = self._last and not self._waiting
+        last = is_over or not (request.keep_alive and request.incoming.ended)
         self._write(answer, last=last, bare=request.method == "HEAD")
         if not last and self._waiting:
             self._begin(self._waiting.popleft())

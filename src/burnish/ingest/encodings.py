@@ -23,13 +23,13 @@ class UnknownEncoding(InvalidInput):
     code = "request.encoding"
 
 
-def expander(encoding: str | None) -> Expand | None:
+def expander(encoding: str) -> Expand | None:
     """Return what expands a `Content-Encoding`, None if the body is as it is.
 
     Raises UnknownEncoding, naming those that are read.
     """
-    name = (encoding or "identity").strip().lower()
-    if name == "identity":
+    name = encoding.strip().lower()
+    if name in {"", "identity"}:
         return None
     if name not in EXPANDERS:
         raise UnknownEncoding.of(

@@ -146,7 +146,7 @@ class Request:
             Gone: the client left before its end.
         """
         if self.incoming.ended:  # as nearly always; what is there needs no deadline
-            return await self.incoming.whole(hold, cap=cap)
+            return self.incoming.at_once(hold, cap=cap)
         declared = self.header(b"content-length") or ""
         size = int(declared) if declared.isdecimal() else 0
         if size > cap:
