@@ -17,7 +17,7 @@ from burnish.datasets.assembly import Assembled, assemble
 from burnish.datasets.blanking import without
 from burnish.datasets.compaction import cut, falls, merged
 from burnish.datasets.contents import NOTHING_KNOWN, Contents
-from burnish.datasets.digests import digest_of, rows_digest
+from burnish.datasets.digests import RowForm, digest_of, element, rows_digest
 from burnish.datasets.growth import Before, grow
 from burnish.datasets.layers import History, Layer
 from burnish.datasets.looking import World
@@ -30,7 +30,7 @@ from burnish.feedback.erasure import Identity
 from burnish.feedback.parse import record_of
 from burnish.feedback.service import interpret
 from burnish.feedback.verdict import Offsets
-from burnish.kernel.digest import digest
+from burnish.kernel.digest import canonical, digest
 from burnish.kernel.policy import ModelPolicy
 from support.history import Log, arrive, predictions, records
 from support.samples import policy as laundry
@@ -394,3 +394,16 @@ def test_the_digest_is_of_the_set_of_rows_whatever_their_order() -> None:
     one = rows_digest(rows, digest(b"policy"))
     assert one == rows_digest(rows[::-1], digest(b"policy"))
     assert len({one, rows_digest(rows[1:], digest(b"policy")), rows_digest(rows, digest(b""))}) == 3
+
+
+@given(
+    subject=st.text(max_size=9),
+    label=st.one_of(st.text(max_size=9), st.sampled_from(['"subject":""', "sha256:", '""'])),
+    split=st.sampled_from(Split),
+    content=st.binary(min_size=32, max_size=32),
+)
+def test_an_element_is_of_the_row_however_fast_it_was_made(
+    subject: str, label: str, split: Split, content: bytes
+) -> None:
+    row = Row(subject=subject, label=label, payload_sha256=f"sha256:{content.hex()}", split=split)
+    assert RowForm(label, split).element(canonical(subject), content) == element(row)
