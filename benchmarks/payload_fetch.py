@@ -16,6 +16,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from kit.photos import HEIGHT, WIDTH, drawn
 from kit.rounds import (
     QUICK_ROUNDS,
     ROUNDS,
@@ -44,22 +45,15 @@ from burnish.settings import PayloadsSettings
 PHOTOS = 1500
 QUICK_PHOTOS = 200
 SCENES = 50
-WIDTH, HEIGHT = 1280, 960
 PROCESSES = 2
 AT_LEAST = 0.8
 MOST_BYTES = 32 << 20
 
 
 def draw(folder: Path, number: int) -> list[Path]:
-    """Write photos with as much detail as a camera's; `SCENES` of them, each file its own bytes."""
+    """Write photos of `SCENES` scenes, each file its own bytes."""
     rng = np.random.default_rng(7)
-    scenes = []
-    for _ in range(SCENES):
-        coarse = rng.integers(0, 256, (HEIGHT // 16, WIDTH // 16, 3)).astype(np.uint8)
-        scene = cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
-        grain = rng.normal(0, 6, (HEIGHT, WIDTH, 1))
-        image = np.clip(scene + grain, 0, 255).astype(np.uint8)
-        scenes.append(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes())
+    scenes = [drawn(rng) for _ in range(SCENES)]
     paths = [folder / f"{at}.jpg" for at in range(number)]
     for at, path in enumerate(paths):
         path.write_bytes(scenes[at % SCENES] + at.to_bytes(4, "big"))  # behind the end marker

@@ -37,7 +37,9 @@ _LINE = (
 class FeedbackLog:
     """Grows a raw log in a folder, object by object, always the same lines."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, loudest: float = 0.0) -> None:
+        """Begin an empty log; one person gives a share of the verdicts, 200 others the rest."""
+        self._loudest = loudest
         self.objects = LocalObjects(folder / "objects", base_url="", secret=b"", clock=utc_now)
         self.engine = make_engine(f"sqlite:///{folder / 'burnish.db'}")
         metadata.create_all(self.engine)
@@ -82,10 +84,10 @@ class FeedbackLog:
             happens = draw()
             # A copy comes a little after its record, anybody may be judged again.
             number = max(0, offset - 1 - int(draw() * 1000)) if happens < COPIES else offset
-            yield _line(offset, number)
+            yield _line(offset, number, self._loudest)
 
 
-def _line(offset: int, number: int) -> str:
+def _line(offset: int, number: int, loudest: float) -> str:
     """Return a line at an offset that holds the record of a number."""
     fate = int.from_bytes(sha256(b"%d" % number).digest()[:8], "big") / (1 << 64)
     subject = int(fate * 1e9) % (number + 1) if fate < AGAIN else number
@@ -104,7 +106,7 @@ def _line(offset: int, number: int) -> str:
         subject,
         predicted,
         final,
-        number % 200,
+        0 if number % 100 < 100 * loudest else 1 + number % 200,
         said,
         sha256(b"photo %d" % photo).hexdigest(),
     )

@@ -10,9 +10,12 @@ ROUNDS = 7
 QUICK_ROUNDS = 3
 
 
-def arguments(question: str) -> argparse.Namespace:
-    """Return `--quick` and `--folder` of the command line."""
+def arguments(
+    question: str, more: Callable[[argparse.ArgumentParser], object] = lambda _: None
+) -> argparse.Namespace:
+    """Return `--quick` and `--folder` of the command line, and whatever `more` adds."""
     parser = argparse.ArgumentParser(description=question)
+    more(parser)
     parser.add_argument(
         "--quick", action="store_true", help="smaller and fewer: only to see it run"
     )

@@ -6,21 +6,18 @@ from typing import Any
 
 import pytest
 
-from burnish.adapters.raw_log import encode, object_key
-from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.system import utc_now
 from burnish.bootstrap.following import Follower
-from burnish.feedback.model import RawObject, RawRecord
-from burnish.feedback.parse import PLAIN
-from burnish.kernel.digest import digest
 from burnish.pipeline import service as runs
 from burnish.pipeline.model import RunEvent
+from support.persisting import persist
 from support.plane import POLICY, Plane
-from support.world import body, record
+from support.world import record
 
 Problem = Callable[..., dict[str, Any]]
 PATH = "/v1/models/laundry/trigger"
-SMALL = POLICY + "[trigger]\nmin_corrections = 4\nmin_days = 0\nurgent_corrections = 1000\n"
+UNSEEN = POLICY + '[dataset]\nnear_duplicate = "off"\n'  # nobody looks at photos here
+SMALL = UNSEEN + "[trigger]\nmin_corrections = 4\nmin_days = 0\nurgent_corrections = 1000\n"
 
 
 class Worker:
@@ -29,39 +26,11 @@ class Worker:
     def __init__(self, plane: Plane) -> None:
         self.plane = plane
         self.follower = Follower(plane.house)
-        self.offset = 0
 
     def hears(self, *subjects: str, **changes: Any) -> None:
         """Persist a correction on each subject, and look."""
         said = {"final": "good"} | changes
-        records = [record(subject, **said) for subject in subjects]
-        now = utc_now()
-        lines = [
-            RawRecord(
-                offset=offset,
-                received_at=now + timedelta(microseconds=offset),
-                source=said.source,
-                id=said.id,
-                content_type=PLAIN,
-                body=body(said),
-            )
-            for offset, said in enumerate(records, self.offset)
-        ]
-        data, last = encode(lines), lines[-1].offset
-        key = object_key("0", self.offset, last, now)
-        self.plane.house.objects.put(key, data)
-        SqlManifest(self.plane.house.engine).commit(
-            RawObject(
-                shard="0",
-                first_offset=self.offset,
-                last_offset=last,
-                key=key,
-                sha256=digest(data),
-                records=len(lines),
-                bytes=len(data),
-            )
-        )
-        self.offset = last + 1
+        persist(self.plane.house, *(record(subject, **said) for subject in subjects))
         self.follower.look()
 
     def run_ends(self) -> None:
@@ -88,7 +57,7 @@ def explained(plane: Plane) -> dict[str, Any]:
 
 
 def test_a_model_says_in_a_sentence_where_it_stands(plane: Plane, worker: Worker) -> None:
-    plane.apply()
+    plane.apply(UNSEEN)
     assert explained(plane)["sentence"] == (
         "no corrections to learn from; 0 of 100 corrections, never trained"
     )

@@ -108,7 +108,7 @@ def test_datasets_are_listed_and_shown(terminal: Any, platform: Any) -> None:
         "digest": "sha256:" + "b" * 64,
         "policy_digest": "sha256:" + "a" * 64,
         "parent": "laundry@2",
-        "offsets": {"0": 412},
+        "offsets": {"0": 400, "sql.laundry.tasks": 12},
         "counts": {"train": {"good": 80, "defect": 40}, "holdout": {"good": 20, "defect": 9}},
         "corrections": 31,
         "created_at": "2026-05-01T10:00:00Z",
@@ -120,11 +120,16 @@ def test_datasets_are_listed_and_shown(terminal: Any, platform: Any) -> None:
     advice = {"duplicate": "Nothing to do."}
     seen = dataset | {"holdout": worn, "models": ["1.2.0"], "advice": advice}
     platform.on("GET", "/v1/datasets/laundry@3", seen)
+    tasks = {"kind": "sql", "name": "tasks", "records": 12, "watermark": "2026-04-30", "key": "77"}
+    sources = [{"kind": "raw_log", "records": 412}, tasks]
+    platform.on("GET", "/v1/datasets/laundry@3/manifest", {"sources": sources})
     assert "train 120, holdout 29" in terminal.run("dataset", "list", "--model", "laundry").stdout
     assert platform.asked[-1].query == {"model": "laundry"}
     shown = terminal.run("dataset", "show", "laundry@3").stdout
     assert "good 80, defect 40" in shown
     assert "Nothing to do." in shown
+    assert "12 rows, up to 2026-04-30 (key 77)" in shown
+    assert terminal.json("dataset", "show", "laundry@3")["sources"] == [tasks]
     assert "50 of 50 at 29 examples; spent: the next version begins a new epoch" in shown
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from burnish.adapters.sql.unit import SqlUnit
+from burnish.datasets.contents import Noted
 from burnish.datasets.model import DatasetNotFound
 from burnish.kernel.digest import digest
 from burnish.kernel.errors import Stale
@@ -98,6 +99,7 @@ def test_decisions_are_listed_newest_first_each_as_it_was_added(unit: Units) -> 
                 FACTS,
                 at=later(number),
                 offsets={"0": number},
+                noted=Noted(uris=number, contents=7),
                 run=RunId("run-1") if fire else None,
             )
 
@@ -111,6 +113,7 @@ def test_decisions_are_listed_newest_first_each_as_it_was_added(unit: Units) -> 
     assert (fired.model, fired.run, fired.offsets) == ("laundry", "run-1", {"0": 2})
     assert fired.policy_digest == policy().digest
     assert fired.facts == FACTS
+    assert fired.noted == Noted(uris=2, contents=7)
 
 
 def test_a_decision_that_still_holds_is_extended_and_found_by_the_time_that_it_held(
@@ -120,16 +123,18 @@ def test_a_decision_that_still_holds_is_extended_and_found_by_the_time_that_it_h
     with saved(unit()) as stores:
         made = [
             stores.decisions.add(
-                policy(), waits, FACTS, at=later(hour), offsets={"0": hour}, run=None
+                policy(), waits, FACTS, at=later(hour), offsets={"0": hour}, noted=Noted(), run=None
             )
             for hour in range(3)
         ]
-        longer = stores.decisions.extend(made[0], until=later(0.5), offsets={"0": 1, "1": 7})
+        longer = stores.decisions.extend(
+            made[0], until=later(0.5), offsets={"0": 1, "1": 7}, noted=Noted(contents=3)
+        )
     with unit(reads_only=True) as stores:
         assert stores.decisions.history("laundry", later(0.4)) == [longer, *made[1:]]
         assert stores.decisions.history("laundry", later(0.6)) == made[1:]
     assert (longer.at, longer.until, longer.offsets) == (later(0), later(0.5), {"0": 1, "1": 7})
-    assert longer.decision == waits
+    assert (longer.decision, longer.noted) == (waits, Noted(contents=3))
 
 
 def test_pauses_are_kept_by_model_and_trigger(unit: Units) -> None:

@@ -1,13 +1,16 @@
 """What is noted of sources and payloads: once, guarded, on every database."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from burnish.adapters.sql.payloads import Fetched, Seen, SqlPayloads
 from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.sql.sources import SqlSources
+from burnish.datasets import contents
+from burnish.datasets.contents import Noted
 from burnish.datasets.model import Reason
 from burnish.feedback.quarantine import Entry
 from burnish.feedback.tabular import Cursor
@@ -81,10 +84,20 @@ def test_a_uri_stands_for_what_it_gave_first(engine: Engine) -> None:
     payloads.note([missing, Fetched(uri="b", sha256=name("b"))], now=NOON)
     assert payloads.fetched([LONG, "b", "c"]) == {LONG: Reason.PAYLOAD_MISSING, "b": name("b")}
     assert payloads.failed(limit=9) == [LONG]
+    before = payloads.noted()
+    payloads.note([missing], now=NOON)
+    assert payloads.noted() == before  # nothing new
+    large = Fetched(uri=LONG, reason=Reason.PAYLOAD_TOO_LARGE)
+    payloads.note([large], now=NOON)
+    then = payloads.noted()
+    assert payloads.failed(limit=9) == [LONG]
     payloads.note([Fetched(uri=LONG, sha256=name("a")), Fetched(uri="b", sha256="x")], now=NOON)
     payloads.note([missing], now=NOON)
     assert payloads.fetched([LONG, "b"]) == {LONG: name("a"), "b": name("b")}
     assert payloads.failed(limit=9) == []
+    assert payloads.fetched([LONG], upto=Noted()) == {}
+    assert payloads.fetched([LONG], upto=before) == {LONG: Reason.PAYLOAD_MISSING}
+    assert payloads.fetched([LONG], upto=then) == {LONG: Reason.PAYLOAD_TOO_LARGE}
 
 
 def test_the_first_content_of_the_same_pixels_stands_for_all(engine: Engine) -> None:
@@ -93,25 +106,73 @@ def test_the_first_content_of_the_same_pixels_stands_for_all(engine: Engine) -> 
     last = payloads.see(
         [Seen(sha256="a", pixels="p"), Seen(sha256="y", pixels=None)], expected=last
     )
-    assert payloads.stand_ins(NearDuplicate.CONTENT) == {"a": "b"}
-    assert payloads.stand_ins(NearDuplicate.OFF) == {}
-    assert payloads.unreadable() == {"x", "y"}
+    no_image = {"x": Reason.PAYLOAD_UNREADABLE, "y": Reason.PAYLOAD_UNREADABLE}
+    asked = ["a", "b", "x", "y", "never seen"]
+    assert payloads.shown(asked, NearDuplicate.CONTENT) == {"a": "b", "b": "b", **no_image}
+    assert payloads.shown(asked, NearDuplicate.OFF) == {"a": "a", "b": "b", **no_image}
+    assert payloads.shown(asked, NearDuplicate.PERCEPTUAL) == no_image
+    assert payloads.replaced(NearDuplicate.OFF, since=Noted()) == no_image
     with pytest.raises(Stale):
         payloads.see([Seen(sha256="c", pixels="p")], expected=last - 1)
     # Looked at more closely later, it goes on to stand for those of its pixels.
     assert payloads.unseen(["a", "b", "x"], NearDuplicate.PERCEPTUAL) == ["a", "b"]
     payloads.see([Seen(sha256="b", pixels="p", fingerprint=b"f", by_picture="b")], expected=last)
-    assert payloads.stand_ins(NearDuplicate.CONTENT) == {"a": "b"}
+    assert payloads.shown(["a", "b"], NearDuplicate.CONTENT) == {"a": "b", "b": "b"}
+    assert payloads.shown(["a", "b"], NearDuplicate.PERCEPTUAL) == {"b": "b"}
+    # What was known before stays what it was.
+    for upto, known in ((0, set()), (2, {"b", "x"}), (last, {"a", "b", "x", "y"})):
+        then = Noted(contents=upto)
+        assert payloads.shown(asked, NearDuplicate.CONTENT, upto=then).keys() == known
+        assert "b" not in payloads.shown(asked, NearDuplicate.PERCEPTUAL, upto=then)
     assert payloads.unseen(["a", "b", "x"], NearDuplicate.PERCEPTUAL) == ["a"]
     found, newest = payloads.pictures(last)
     assert (found, newest > last) == ([("b", b"f")], True)
     assert payloads.pictures(newest) == ([], newest)
 
 
+def test_only_what_is_asked_for_is_read_however_much_is_asked_for(engine: Engine) -> None:
+    payloads = SqlPayloads(engine)
+    names = [name(str(number)) for number in range(1_200)]
+    payloads.see([Seen(sha256=one, pixels="p") for one in names[:600]], expected=0)
+    first = payloads.shown(names[:1], NearDuplicate.CONTENT)[names[0]]
+    wanted = [*names[300:], name("elsewhere")]
+    rows: list[str] = []
+
+    def count(*said: Any) -> None:
+        rows.append(said[2])
+
+    event.listen(engine, "before_cursor_execute", count)
+    found = payloads.shown(wanted, NearDuplicate.CONTENT)
+    event.remove(engine, "before_cursor_execute", count)
+    assert found == dict.fromkeys(names[300:600], first)
+    asked = [query for query in rows if "payload_contents" in query]
+    assert len(asked) == 2  # of 500 names each, at most
+    assert all("IN (" in query for query in asked)
+
+
+@pytest.mark.parametrize("ask_upto", [0, 9])
+def test_what_is_like_another_or_no_image_can_be_asked_for_alone(
+    engine: Engine, ask_upto: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contents, "ASK_UPTO", ask_upto)
+    payloads = SqlPayloads(engine)
+    last = payloads.see([Seen(sha256="a", pixels="p")], expected=0)
+    before = payloads.noted()
+    assert contents.replaced(payloads, {"a", "b"}, NearDuplicate.CONTENT) == {}
+    payloads.see([Seen(sha256="b", pixels="p"), Seen(sha256="x", pixels=None)], expected=last)
+    no_image = {"x": Reason.PAYLOAD_UNREADABLE}
+    assert payloads.replaced(NearDuplicate.CONTENT, since=before) == {"b": "a"} | no_image
+    assert payloads.replaced(NearDuplicate.OFF, since=before) == no_image
+    assert payloads.replaced(NearDuplicate.CONTENT, since=payloads.noted()) == {}
+    assert contents.replaced(payloads, {"a", "b"}, NearDuplicate.CONTENT) == {"b": "a"}
+    assert contents.replaced(payloads, {"a", "b"}, NearDuplicate.OFF) == {}
+
+
 def test_a_content_that_stands_for_another_is_known_and_one_that_was_erased_is_forgotten(
     engine: Engine,
 ) -> None:
     payloads = SqlPayloads(engine)
+    payloads.note([Fetched(uri=LONG, reason=Reason.PAYLOAD_MISSING)], now=NOON)
     payloads.note([Fetched(uri=LONG, sha256=name("c"))], now=NOON)
     first, same, alone = name("a"), name("b"), name("c")
     seen = [Seen(sha256=one, pixels="p") for one in (first, same)]

@@ -45,7 +45,7 @@ def test_over_50_versions_and_many_epochs_nothing_that_trained_or_was_looked_at_
     now_held: set[str] = set()
     side: dict[str, Split] = {}  # in this epoch
     versions, spent = 0, False
-    while versions < 50:
+    while versions < 50 or ledger.epoch < 3:
         log += records(random, random.randrange(1, 40), subjects=2000, first=len(log))
         spent = spent or random.random() < 0.2
         try:
@@ -70,7 +70,6 @@ def test_over_50_versions_and_many_epochs_nothing_that_trained_or_was_looked_at_
             lines = arrive(log, random, shards=3)
             again = assemble(lines, rules, ledger, predictions={})
             assert again.digest == assemble(lines[::-1], rules, ledger, predictions={}).digest
-    assert ledger.epoch > 2
 
 
 def grown(first: int, count: int) -> list[Verdict]:

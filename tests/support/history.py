@@ -1,5 +1,6 @@
 """Drawn histories of feedback: everything that people, networks and clocks do to it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -21,12 +22,19 @@ def prediction_id(number: int) -> str:
     return f"1.01890000-0000-7000-8000-{number:012x}"
 
 
-def records(random: Random, count: int, *, subjects: int, first: int = 0) -> list[Verdict]:
+def records(
+    random: Random,
+    count: int,
+    *,
+    subjects: int,
+    first: int = 0,
+    people: Sequence[str | None] = ("kim", "kim", "lee"),
+) -> list[Verdict]:
     """Draw records: second thoughts, quarrels, equal photos, predictions, payloads of all kinds."""
-    return [_record(random, number, subjects) for number in range(first, first + count)]
+    return [_record(random, number, subjects, people) for number in range(first, first + count)]
 
 
-def _record(random: Random, number: int, subjects: int) -> Verdict:
+def _record(random: Random, number: int, subjects: int, people: Sequence[str | None]) -> Verdict:
     subject = random.randrange(subjects)
     content = subject // 2 if random.random() < 0.1 else subject
     label = "good" if content % 2 else "defect"
@@ -54,7 +62,7 @@ def _record(random: Random, number: int, subjects: int) -> Verdict:
         prediction_id=prediction,
         selection=random.choice([None, None, Selection.RANDOM, Selection.UNCERTAINTY]),
         payload=payload,
-        actor=random.choice(["kim", "kim", "lee"]),
+        actor=random.choice(people),
     )
 
 

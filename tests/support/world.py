@@ -11,6 +11,7 @@ from msgspec import structs
 
 from burnish.adapters.objects import LocalObjects
 from burnish.adapters.raw_log import RawLogReader, encode, object_key
+from burnish.adapters.sql.payloads import Seen, SqlPayloads
 from burnish.adapters.sql.predictions import SqlPredictions
 from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.datasets.reading import SerialReader
@@ -53,6 +54,20 @@ class World(Ledger):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.encode())
         return f"burnish:{address}"
+
+    def looks_at(self, *contents: str, shows: str | None = "") -> None:
+        """Note what photos show: itself each, or what another one shows, or nothing at all."""
+        payloads = SqlPayloads(self.engine)
+        payloads.see(
+            [
+                Seen(
+                    sha256=digest(content.encode()),
+                    pixels=None if shows is None else digest((shows or content).encode()),
+                )
+                for content in contents
+            ],
+            expected=payloads.noted().contents,
+        )
 
     def say(self, *records: FeedbackRecord | str, shard: str = "0") -> None:
         """Persist records, or bodies that are none, as one object of the raw log."""

@@ -8,7 +8,6 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -19,21 +18,23 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from msgspec.structs import replace
 
+from burnish.adapters.sql.payloads import Fetched, Seen, SqlPayloads
 from burnish.datasets.model import Reason
 from burnish.kernel.audit import Actor
 from burnish.kernel.digest import digest
-from burnish.kernel.policy import ModelPolicy
+from burnish.kernel.policy import ModelPolicy, NearDuplicate
 from burnish.pipeline.model import RunEvent
 from burnish.pipeline.service import move
 from burnish.releases.model import ReleaseEvent
 from burnish.triggers.counting import count
-from burnish.triggers.model import PAUSABLE, Ask, DecisionEntry, Hold, Rule, Tally
+from burnish.triggers.model import PAUSABLE, Ask, DecisionEntry, Hold, Tally
 from burnish.triggers.replay import Step, replay
 from burnish.triggers.service import UNWATCHED, consider, pause, resume
-from burnish.triggers.travel import Travel, travel
 from support.ledger import NOON
-from support.samples import policy as laundry
+from support.replays import SQL, stored, travelled
+from support.replays import small_policy as policy
 from support.samples import prediction, release
 
 World = Any  # of tests/conftest.py
@@ -42,29 +43,14 @@ MINUTE = timedelta(minutes=1)
 KIM = Actor(name="kim")
 
 
-def policy(**trigger: Any) -> ModelPolicy:
-    small: dict[str, Any] = {"min_corrections": 4, "min_days": 0.01, "urgent_corrections": 9}
-    return laundry(trigger=small | trigger, dataset={"holdout_source": "gold"})
-
-
 POLICIES = (
     policy(),
-    policy(window="12:10-12:20 UTC"),
+    policy(window="12:10-12:20 UTC", near_duplicate="content"),
     policy(window="12:20-12:10 UTC", window_strict=True, every="day"),
-    policy(every="day", min_days=0.02),
+    policy(every="day", min_days=0.02, near_duplicate="perceptual"),
     policy(paused=True),
-    policy(min_corrections=2, min_days=0, urgent_corrections=3),
+    policy(min_corrections=2, min_days=0, urgent_corrections=3, near_duplicate="content"),
 )
-
-
-def travelled(world: World, proposed: ModelPolicy | None) -> Travel:
-    with world.view() as view:
-        return travel(view, "laundry", proposed, since=NOON)
-
-
-def stored(world: World) -> list[DecisionEntry]:
-    with world.view() as view:
-        return list(view.decisions.history("laundry", NOON))
 
 
 def counted_anew(world: World) -> list[Step]:
@@ -72,10 +58,9 @@ def counted_anew(world: World) -> list[Step]:
     held = {one.digest: one for one in POLICIES}
     with world.view() as view:
 
-        def tally(
-            policy: ModelPolicy, *, since: dict[str, int], upto: dict[str, int], unknown: Any
-        ) -> Tally:
-            return count(view, policy, since=since, upto=upto, unknown=unknown).tally
+        def tally(policy: ModelPolicy, *, since: Any, upto: Any, unknown: Any, noted: Any) -> Tally:
+            found = count(view, policy, since=since, upto=upto, unknown=unknown, noted=noted)
+            return found.tally
 
         entries = view.decisions.history("laundry", NOON)
         return list(replay(entries, lambda e: held[e.policy_digest], tally, recount=lambda _: True))
@@ -94,6 +79,9 @@ class TriggerLife(RuleBasedStateMachine):
         self.number = 0
         self.predictions: list[str] = []
         self.shards: dict[int, str] = {}  # of the first copy of each record
+        self.uris: list[str] = []
+        self.contents: dict[str, str | None] = {}  # digest -> what it shows
+        self.payloads = SqlPayloads(self.world.engine)
 
     @initialize(first=st.sampled_from(POLICIES))
     def begin(self, first: ModelPolicy) -> None:
@@ -111,7 +99,7 @@ class TriggerLife(RuleBasedStateMachine):
         shard=st.sampled_from(["0", "1"]),
         final=st.sampled_from(["good", "good", "defect"]),
         actor=st.sampled_from(["kim", "lee"]),
-        kind=st.sampled_from(["new", "new", "copy", "photo", "gold", "plain", "late"]),
+        kind=st.sampled_from(["new", "new", "copy", "photo", "gold", "plain", "late", "uri"]),
     )
     def people_speak(self, size: int, shard: str, final: str, actor: str, kind: str) -> None:
         for _ in range(size):
@@ -131,6 +119,11 @@ class TriggerLife(RuleBasedStateMachine):
                 name = f"1.01890000-0000-7000-8000-{number:012d}"
                 self.predictions.append(name)
                 more |= {"prediction_id": name, "payload": None}
+                self.contents[digest(name.encode())] = name
+            elif kind == "uri":
+                self.uris.append(f"https://photos.example/{number}")
+                more["payload"] = self.uris[-1]
+            self.contents.setdefault(digest(f"s{number % 17}".encode()), f"s{number % 17}")
             self.world.say(self.about(f"s{number % 17}", final, **more), shard=shard)
         self.world.project()
         self.look(1)
@@ -146,6 +139,59 @@ class TriggerLife(RuleBasedStateMachine):
         )
         self.predictions.clear()
         self.look(5)
+
+    @precondition(lambda self: self.uris)
+    @rule(gives=st.sampled_from([None, None, "the same", "another"]))
+    def a_place_answers(self, gives: str | None) -> None:
+        for uri in self.uris[-3:]:
+            content = digest((uri if gives == "another" else gives or "").encode())
+            found = (
+                Fetched(uri=uri, sha256=content)
+                if gives
+                else Fetched(uri=uri, reason=Reason.PAYLOAD_MISSING)
+            )
+            self.payloads.note([found], now=self.world.now)
+            self.contents.setdefault(content, uri)
+        self.look(1)
+
+    @precondition(lambda self: self.contents)
+    @rule(
+        shows=st.sampled_from(["itself", "itself", "another", "nothing"]),
+        closely=st.booleans(),
+        many=st.integers(1, 9),
+    )
+    def a_worker_looks_at_photos(self, shows: str, closely: bool, many: int) -> None:
+        how = NearDuplicate.PERCEPTUAL if closely else NearDuplicate.CONTENT
+        seen_before = self.payloads.shown(self.contents, NearDuplicate.OFF)
+        for one in self.payloads.unseen(self.contents, how)[:many]:
+            if one not in seen_before and shows != "itself":
+                self.contents[one] = None if shows == "nothing" else next(iter(self.contents))
+            pixels = self.contents[one]
+            last = self.payloads.noted().contents
+            found = Seen(
+                sha256=one,
+                pixels=pixels,
+                fingerprint=b"f" if closely else None,
+                by_picture=min(self.contents) if closely and many % 2 else one,
+            )
+            found = found if closely else replace(found, by_picture=None)
+            self.payloads.see([found], expected=last)
+        self.look(1)
+
+    @rule(size=st.integers(1, 5))
+    def the_run_reads_on_in_its_sources(self, size: int) -> None:
+        numbers = range(self.number, self.number + size)
+        self.number += size
+        self.shards.update(dict.fromkeys(numbers, SQL))
+        self.world.say(*(self.about(f"s{n % 17}", id=f"id-{n}") for n in numbers), shard=SQL)
+        self.world.project()
+        with self.world.unit() as unit:
+            run = unit.runs.active("laundry")
+            if run is not None:
+                ends = {**run.offsets, SQL: self.world.raw_log.end()[SQL]}
+                unit.runs.save(replace(run, offsets=ends))
+                unit.commit()
+        self.look(1)
 
     @rule(looks=st.integers(1, 25), seconds=st.integers(1, 50))
     def time_passes(self, looks: int, seconds: int) -> None:
@@ -215,7 +261,10 @@ class TriggerLife(RuleBasedStateMachine):
         fired = [entry for entry in stored(self.world) if entry.fire][-1:]
         with self.world.view() as view:
             for entry in fired:
-                assert view.runs.get(entry.run).offsets == entry.offsets
+                run = view.runs.get(entry.run).offsets
+                assert {**run, SQL: 0} == {**entry.offsets, SQL: 0}
+                latest = view.decisions.latest("laundry")
+                assert latest == entry or latest.facts.trained.offsets == run
 
     def teardown(self) -> None:
         entries = stored(self.world)
@@ -245,99 +294,3 @@ def test_the_policy_that_held_gives_back_the_stored_decisions_word_by_word(
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         TriggerLife, settings=settings(max_examples=25, stateful_step_count=30, deadline=None)
     )
-
-
-# --- told by hand
-
-
-@pytest.fixture
-def told(world: World, about: About) -> World:
-    """Two corrections a day for ten days; the policy trained on the fourth and the ninth day."""
-    rules = world.apply(policy(min_corrections=8, min_days=3))
-    for day in range(10):
-        world.now = NOON + timedelta(days=day)
-        world.say(*(about(f"s{day}-{number}", "good") for number in range(2)))
-        world.project()
-        for seconds in (0, 30):
-            entry = consider(
-                world.unit, world.view, rules, now=world.now + timedelta(seconds=seconds)
-            )
-            if entry.fire:
-                with world.unit() as unit:
-                    move(unit, unit.runs.get(entry.run), RunEvent.CANCEL, now=world.now)
-                    unit.commit()
-    return world
-
-
-def days(trainings: Any) -> list[int]:
-    return [(training.at - NOON).days for training in trainings]
-
-
-def test_a_lower_threshold_would_have_trained_more_often(told: World) -> None:
-    found = travelled(told, policy(min_corrections=4, min_days=1))
-    assert days(found.did) == [3, 7]
-    assert days(found.would) == [1, 3, 5, 7, 9]
-    assert [training.corrections for training in found.would] == [4, 4, 4, 4, 4]
-    first = found.changes[0]
-    assert first.was is not None
-    assert (first.was.rule, first.would_be.rule) == (Rule.WAIT, Rule.CORRECTIONS)
-
-
-def test_a_higher_threshold_would_have_trained_less_often(told: World) -> None:
-    found = travelled(told, policy(min_corrections=12, min_days=3, urgent_corrections=50))
-    assert days(found.would) == [5]
-    assert found.would[0].reason == "12 of 12 corrections, never trained"
-    assert found.same < found.decisions
-
-
-def test_days_alone_turn_a_decision_where_somebody_looked(world: World, about: About) -> None:
-    rules = world.apply(policy(min_corrections=2, min_days=100))
-    world.say(*(about(f"s{number}", "good") for number in range(2)))
-    world.project()
-    fired = consider(world.unit, world.view, rules, now=NOON)
-    with world.unit() as unit:
-        move(unit, unit.runs.get(fired.run), RunEvent.CANCEL, now=NOON)
-        unit.commit()
-    world.say(*(about(f"t{number}", "good") for number in range(2)))
-    world.project()
-    for minute in range(1, 200):
-        consider(world.unit, world.view, rules, now=NOON + minute * MINUTE)
-    assert len(stored(world)) == 2
-    found = travelled(world, policy(min_corrections=2, min_days=0.1))
-    assert [training.at - NOON for training in found.would] == [0 * MINUTE, 144 * MINUTE]
-    assert found.changes[0].was is None
-
-
-def test_another_dataset_policy_counts_the_stored_feedback_anew(world: World, about: About) -> None:
-    rules = world.apply(policy(min_corrections=4))
-    world.say(*(about(f"s{number}", "good", source="gold") for number in range(4)))
-    world.project()
-    entry = consider(world.unit, world.view, rules, now=NOON)
-    assert entry.facts is not None
-    assert entry.facts.tally.left_out == {Reason.HELD_OUT: 4}
-    without = laundry(trigger={"min_corrections": 4})
-    assert days(travelled(world, without).would) == [0]
-    assert travelled(world, rules).would == []
-
-
-def test_of_a_long_history_only_some_looks_are_counted_anew(
-    told: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("burnish.triggers.replay.COUNTED_LOOKS", 5)
-    found = travelled(told, policy(min_corrections=4, min_days=1))
-    assert found.decisions < len(stored(told))
-    assert found.would[0] == travelled(told, policy(min_corrections=4, min_days=1)).would[0]
-    assert travelled(told, None).decisions == len(stored(told))
-
-
-def test_what_people_asked_and_paused_stays_as_it_was(world: World, about: About) -> None:
-    rules = world.apply(policy())
-    pause(world.unit(), "laundry", [], actor=KIM, reason="why", now=NOON)
-    world.say(*(about(f"s{number}", "good") for number in range(3)))
-    world.project()
-    consider(world.unit, world.view, rules, now=NOON)
-    ask = Ask(actor="kim", reason="now", at=NOON + MINUTE)
-    consider(world.unit, world.view, rules, now=ask.at, ask=ask)
-    found = travelled(world, policy(min_corrections=1))
-    assert [training.rule for training in found.would] == [Rule.OPERATOR]
-    assert found.changes[0].would_be.hold is Hold.PAUSED

@@ -1,7 +1,9 @@
 """Everything that a model's policy names beside the front: its SQL sources and its inputs.
 
 A run gathers before it builds, and fails if it cannot. A worker gathers all the time besides: so
-triggers know of what sources hold, and an input is fetched before its place forgets it.
+triggers know of what sources hold, and an input is fetched before its place forgets it. It looks at
+our own inputs in one thread and asks other places in another: a place that hangs must not keep
+triggers from counting photos that are here.
 """
 
 import time
@@ -9,9 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 import structlog
-from msgspec import Struct
 
 from burnish.adapters.payloads.collector import PayloadCollector
+from burnish.adapters.payloads.following import Following
 from burnish.adapters.raw_log import RawLogReader
 from burnish.adapters.sources.collector import SourceCollector
 from burnish.datasets.model import Dataset
@@ -21,14 +23,7 @@ from burnish.kernel.policy import ModelPolicy, shard_of
 
 _log = structlog.get_logger("burnish.sources")
 
-_REST_S: Final = 30.0  # after a failed look at a model
-
-
-class _Followed(Struct):
-    offsets: Offsets  # whose inputs were looked at
-    policy: str  # digest of the one that they were looked at under
-    sources_at: float  # monotonic seconds of the next look at SQL sources
-    again_at: float  # of the next look at all
+_REST_S: Final = 30.0  # after a look at SQL sources that failed
 
 
 class Gathering:
@@ -59,7 +54,9 @@ class Gathering:
         self._project = project
         self._newest = newest
         self._every_s = every_s
-        self._followed: dict[str, _Followed] = {}
+        self._read_at: dict[str, float] = {}  # policy digest -> next look at its SQL sources
+        self._looking = Following(payloads, payloads.look, newest)
+        self._fetching = Following(payloads, payloads.fetch, newest)
 
     def for_run(self, policy: ModelPolicy) -> Mapping[str, int]:
         """Gather all that a build needs; return how far the sources' shards reach.
@@ -73,24 +70,27 @@ class Gathering:
         shards = [shard_of(policy.name, source) for source in policy.sources]
         return {shard: ends[shard] for shard in shards if shard in ends}
 
-    def look(self, policy: ModelPolicy) -> None:
-        """Gather what is new; a failure is logged, and tried again after a while."""
-        now, model = time.monotonic(), policy.name
-        known = self._followed.get(model)
-        if known is None or known.policy != policy.digest:
-            known = _Followed(self._begin(policy), policy.digest, 0.0, 0.0)
-            self._followed[model] = known
-        if now < known.again_at:
-            return
-        try:
-            if policy.sources and now >= known.sources_at:
-                known.sources_at = now + self._every_s
+    def look(self, policy: ModelPolicy) -> bool:
+        """Look at inputs in our own store that are new; tell whether there is more to look at."""
+        return self._looking.step(policy)
+
+    def gather(self, policy: ModelPolicy) -> bool:
+        """Bring in what is new elsewhere; tell whether there is more.
+
+        A source that cannot be read is logged, and tried again after a while.
+        """
+        now = time.monotonic()
+        if policy.sources and now >= self._read_at.get(policy.digest, now):
+            self._read_at[policy.digest] = now + self._every_s
+            try:
                 self._sources.collect(policy)
                 self._project()
-            known.offsets = self._payloads.collect(policy, known.offsets, again=False)
-        except BurnishError as error:
-            known.again_at = now + _REST_S
-            _log.warning("gathering.failed", model=model, code=error.code, error=error.detail)
+            except BurnishError as error:
+                self._read_at[policy.digest] = now + _REST_S
+                _log.warning(
+                    "gathering.failed", model=policy.name, code=error.code, error=error.detail
+                )
+        return self._fetching.step(policy)
 
     def _begin(self, policy: ModelPolicy) -> Offsets:
         """Return up to where inputs were looked at for sure: those of a version like the next."""

@@ -282,7 +282,7 @@ def list_contradictions(state: State, name: FromPath[str], limit: FromQuery[Limi
         policy = view.models.get(name).policy
         verdicts = view.feedback.disputed(name, limit=MAX_DISPUTED)
         predictions = view.predictions.lookup(named(verdicts))
-        contents = known(view.payloads, policy, verdicts)
+        contents = known(view.payloads, policy, verdicts, predictions)
     found = contradictions(verdicts, policy, predictions, contents)
     return Desk(items=found[:limit], reviewers=policy.dataset.reviewers, cut=len(found) > limit)
 

@@ -22,9 +22,10 @@ from burnish.adapters.sandbox import ChildSandbox
 from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.subprocess_jobs import SubprocessLauncher
 from burnish.adapters.system import new_id, utc_now
-from burnish.bootstrap.following import RECONSIDER_S, Follower
-from burnish.bootstrap.gathering import gathering
+from burnish.bootstrap.attention import Attention
+from burnish.bootstrap.following import RECONSIDER_S
 from burnish.bootstrap.house import House
+from burnish.bootstrap.repeating import Repeating
 from burnish.datasets.erasing import Eraser
 from burnish.datasets.service import DatasetService
 from burnish.evaluation.service import Judge
@@ -44,7 +45,6 @@ from burnish.training.watch import Watcher
 
 NICENESS: Final = 5  # serving may share the machine, and comes first
 WATCH_S: Final = 1.0  # between two looks at the training attempts
-GATHER_S: Final = 1.0  # between two looks whether records name inputs that are not fetched yet
 RELEASES_S: Final = 0.2  # between two looks whether anything new is known of what serves
 ERASURES_S: Final = 5.0  # between two looks whether anything erased still has bytes
 STEP_S: Final = 5.0  # for the step under way; a run that waits for training goes on elsewhere
@@ -61,7 +61,6 @@ class Worker:
         self._stop = threading.Event()
         self._token_lifetime = timedelta(seconds=settings.training.token_seconds)
         self._raw_log = RawLogReader(house.objects, house.engine)
-        self._follower = Follower(house)
         self._launcher = SubprocessLauncher(settings.data / "jobs", settings.data / "cache")
         self._watcher = Watcher(
             units=house.unit,
@@ -71,7 +70,7 @@ class Worker:
             silence=timedelta(seconds=settings.training.heartbeat_timeout_seconds),
         )
         self._monitor = Monitor(units=house.unit, views=house.view)
-        self._gathering = gathering(house, self._raw_log, self._follower.project)
+        self._attention = Attention(house)
         performer = Performer(
             units=house.unit,
             actions=self._actions(),
@@ -85,30 +84,30 @@ class Worker:
             concurrency=settings.worker.concurrency,
             performer=performer,
         )
-        self._threads = [
-            threading.Thread(target=self._follow_feedback, name="feedback"),
-            threading.Thread(target=self._watch_jobs, name="jobs"),
-            threading.Thread(target=self._watch_releases, name="releases"),
-            threading.Thread(target=self._erase, name="erasures"),
+        self._looks = [
+            Repeating("jobs", WATCH_S, self._watcher.look),
+            Repeating("releases", RELEASES_S, self._watch_releases()),
+            Repeating("erasures", ERASURES_S, self._eraser().look),
         ]
-        # It may be in the middle of a thousand photos; whatever it has not noted is done again.
-        self._gatherer = threading.Thread(target=self._gather, name="sources", daemon=True)
         self.reasons: list[str] = ["starting"]
 
     def start(self) -> None:
         """Take up what a crash left unfinished, then follow what comes."""
         self._engine.launch()
-        for thread in (*self._threads, self._gatherer):
-            thread.start()
+        self._attention.start()
+        for look in self._looks:
+            look.start()
         self.reasons.clear()
 
     def stop(self) -> None:
         """Stop; unfinished runs go on at the next start, attempts go on meanwhile."""
         self.reasons.append("draining")
         self._stop.set()
-        for thread in self._threads:
-            thread.join()
-        self._gatherer.join(STEP_S)
+        for look in self._looks:
+            look.end()
+        self._attention.stop()
+        for look in self._looks:
+            look.join()
         self._engine.close(min(STEP_S, self._house.settings.process.drain_seconds))
 
     def wait(self) -> None:
@@ -140,7 +139,9 @@ class Worker:
             self._policy_of,
             lifetime=self._token_lifetime,
         )
-        prepare = Prepare(units=house.unit, datasets=datasets, collect=self._gathering.for_run)
+        prepare = Prepare(
+            units=house.unit, datasets=datasets, collect=self._attention.gathering.for_run
+        )
         train = Train(
             units=house.unit,
             datasets=datasets,
@@ -175,22 +176,7 @@ class Worker:
             undo={"stop_training": train.stop, "abandon_release": release.abandon},
         )
 
-    def _follow_feedback(self) -> None:
-        self._repeat("feedback", self._house.settings.worker.poll_seconds, self._follower.look)
-
-    def _gather(self) -> None:
-        def look() -> None:
-            with self._house.view() as view:
-                policies = [model.policy for model in view.models.list()]
-            for policy in policies:
-                self._gathering.look(policy)
-
-        self._repeat("sources", GATHER_S, look)
-
-    def _watch_jobs(self) -> None:
-        self._repeat("jobs", WATCH_S, self._watcher.look)
-
-    def _watch_releases(self) -> None:
+    def _watch_releases(self) -> Callable[[], None]:
         looked = -RECONSIDER_S
 
         def look() -> None:
@@ -201,24 +187,15 @@ class Worker:
             if overdue:
                 looked = time.monotonic()
 
-        self._repeat("releases", RELEASES_S, look)
+        return look
 
-    def _erase(self) -> None:
-        eraser = Eraser(
+    def _eraser(self) -> Eraser:
+        return Eraser(
             units=self._house.unit,
             objects=self._house.objects,
-            raw_log=RawLogReader(self._house.objects, self._house.engine),
+            raw_log=self._raw_log,
             clock=utc_now,
         )
-        self._repeat("erasures", ERASURES_S, eraser.look)
-
-    def _repeat(self, name: str, seconds: float, look: Callable[[], object]) -> None:
-        while not self._stop.is_set():
-            try:
-                look()
-            except Exception:  # noqa: BLE001  the next look may go well
-                _log.exception("look failed", what=name)
-            self._stop.wait(seconds)
 
     def _policy_of(self, digest: str) -> ModelPolicy:
         with self._house.view() as view:

@@ -16,6 +16,7 @@ app.command("verify")(exports.verify)
 
 _PAGE: Final = 1000  # records asked for at once
 _SOURCE: Final = "burnish-cli"
+_SQL_SHARDS: Final = "sql."  # how the shards of the raw log begin that hold the rows of databases
 
 DatasetArgument = Annotated[str, typer.Argument(help="As in laundry@3.")]
 ModelArgument = Annotated[str, typer.Argument(help="The model's name.")]
@@ -51,6 +52,7 @@ def list_datasets(
 def show(session: Session, dataset: DatasetArgument) -> None:
     """Show a dataset version: counts, what was left out and why, its holdout, models made of it."""
     found = session.control.get(path("datasets", dataset)).json()
+    found["sources"] = _sources(session, found)
     session.out.give(
         found,
         lambda: facts(
@@ -63,6 +65,7 @@ def show(session: Session, dataset: DatasetArgument) -> None:
                 ("corrections", found["corrections"]),
                 *((split, labels) for split, labels in found["counts"].items()),
                 ("offsets", found["offsets"]),
+                *((f"source {one['name']}", _read(one)) for one in found["sources"]),
                 ("epoch", found["holdout"]["epoch"]),
                 ("looks", _looks(found["holdout"])),
                 ("models", found["models"]),
@@ -254,6 +257,20 @@ def _records(
         after = page["next"]
         if after is None:
             return
+
+
+def _sources(session: Session, dataset: Mapping[str, Any]) -> list[Any]:
+    """Return the SQL sources of a version, as its manifest names them."""
+    if not any(shard.startswith(_SQL_SHARDS) for shard in dataset["offsets"]):
+        return []
+    manifest = session.control.get(path("datasets", dataset["id"], "manifest")).json()
+    return [one for one in manifest["sources"] if one["kind"] == "sql"]
+
+
+def _read(source: Mapping[str, Any]) -> str:
+    """Return how far an SQL source is in a version."""
+    rows = f"{source['records']} row{'s' * (source['records'] != 1)}"
+    return f"{rows}, up to {source['watermark']} (key {source['key']})"
 
 
 def _looks(holdout: Mapping[str, Any]) -> str:

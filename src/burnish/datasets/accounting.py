@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from msgspec import Struct
 
+from burnish.datasets.columns import OTHER_LABEL
 from burnish.datasets.digests import element, reduced
 from burnish.datasets.lines import (
     CODE,
@@ -21,7 +22,7 @@ from burnish.datasets.lines import (
     address,
 )
 from burnish.datasets.model import Row, Split
-from burnish.datasets.reading import OTHER_LABEL, Read
+from burnish.datasets.reading import Read
 from burnish.feedback.verdict import Offsets, Verdict
 from burnish.kernel.policy import ModelPolicy
 
@@ -104,15 +105,15 @@ def count_new(change: Change, read: Read, lines: Lines, policy: ModelPolicy) -> 
             change.examples[split, label] += count
     change.effective += int(effective(lines.outcome, lines.flags).sum())
     now = np.where(rows, lines.outcome, 0)
-    other = np.nonzero(now != read.guess)[0]
+    moved = (lines.content != read.lines.content).any(axis=1)
+    other = np.nonzero((now != read.guess) | ((now != 0) & moved))[0]
     strange = []
     for index, verdict in zip(other.tolist(), lines.verdicts(policy.name, other), strict=True):
-        for code, sign in ((int(read.guess[index]), -1), (int(now[index]), 1)):
-            row = row_of(verdict, address(lines.content[index]), code)
-            if row is not None:
-                change.sum += sign * element(row)
-                if read.labels[index] == OTHER_LABEL:
-                    strange.append(row)
+        was = row_of(verdict, address(read.lines.content[index]), int(read.guess[index]))
+        row = row_of(verdict, address(lines.content[index]), int(now[index]))
+        change.sum += (element(row) if row else 0) - (element(was) if was else 0)
+        if row is not None and read.labels[index] == OTHER_LABEL:
+            strange.append(row)
     return strange
 
 

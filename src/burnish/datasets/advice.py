@@ -37,6 +37,8 @@ ADVICE: Final[Mapping[Reason, str]] = {
     Reason.ACTOR_SHARE: "One person sent too large a share of the corrections: let others correct"
     " too, or raise `dataset.actor_share`.",
     Reason.ERASED: "It was erased: nothing to do.",
+    Reason.PAYLOAD_NOT_SEEN: "No worker has looked at its photo yet: one does within seconds of"
+    " the photo's arrival; if it does not, see the worker's log.",
     Reason.UNREADABLE: "Its line breaks the schema that it names: send it again as that says.",
 }
 

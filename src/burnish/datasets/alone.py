@@ -12,6 +12,7 @@ from burnish.datasets.layers import History, Layer, twins
 from burnish.datasets.lines import (
     CODE,
     CONTENT_HELD,
+    SPLITS,
     SUBJECT_HELD,
     TRAINED,
     UNCERTAIN,
@@ -27,6 +28,11 @@ from burnish.datasets.reading import Draws
 
 FREE: Final = 254  # an outcome: on the training side unless the holdout draws it
 
+_KEPT: Final = (
+    *SPLITS,
+    FREE,
+    *(CODE[reason] for reason in (Reason.HELD_OUT, Reason.TRAINED_BEFORE, Reason.RESERVED)),
+)
 _INVALID: Final = tuple(
     CODE[reason]
     for reason in (
@@ -83,6 +89,12 @@ def outcomes(lines: Lines, validation: Draws, share: float) -> Bytes:
     outcome = np.where(lines.found == 0, outcome, lines.found)
     outcome[held & uncertain & ~np.isin(lines.found, _INVALID)] = CODE[Reason.UNCERTAIN_IN_HOLDOUT]
     return outcome.astype(np.uint8)
+
+
+def is_kept(outcome: Bytes) -> Mask:
+    """Tell by `outcomes` which lines curation keeps, whether or not they have a side."""
+    kept: Mask = np.isin(outcome, _KEPT)
+    return kept
 
 
 def training(validation: Draws, share: float) -> Bytes:

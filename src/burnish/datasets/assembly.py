@@ -1,6 +1,6 @@
 """Assembly: from lines of the raw log to the rows of a version; pure, and blind to their order.
 
-This is what a build means. `growth` comes to the same, and is what builds run where they can; tests
+This is what a build means. `growth` comes to the same by what is new, and is what builds run; tests
 compare them.
 """
 
@@ -13,7 +13,7 @@ from burnish.datasets.checks import check
 from burnish.datasets.contents import NOTHING_KNOWN, Contents
 from burnish.datasets.curation import Exam, Inputs, curate, locate
 from burnish.datasets.digests import rows_digest
-from burnish.datasets.model import DatasetError, Fate, Reason, Row
+from burnish.datasets.model import DatasetError, Fate, Reason, Row, Split
 from burnish.datasets.shares import over_share
 from burnish.datasets.splits import Ledger, divide, judges
 from burnish.feedback.erasure import Identity
@@ -61,22 +61,6 @@ def assemble(
     Raises LabelOutsideSet, ClassTooSmall, EmptySplit.
     """
     inputs = locate(verdicts, predictions, policy.feedback.window, gone=gone, contents=contents)
-    return assembled(
-        verdicts, inputs, policy, parent, unreadable=unreadable, erased=erased, spent=spent
-    )
-
-
-def assembled(
-    verdicts: Sequence[Verdict],
-    inputs: Inputs,
-    policy: ModelPolicy,
-    parent: Ledger,
-    *,
-    unreadable: Sequence[tuple[str, RawRecord]] = (),
-    erased: Collection[Identity] = frozenset(),
-    spent: bool = False,
-) -> Assembled:
-    """Curate and split verdicts of which it is known what each judges; else as `assemble`."""
     said = [verdict for verdict in verdicts if verdict.identity not in erased]
     gaps = [
         Fate(
@@ -107,7 +91,7 @@ def assembled(
     if spent and ledger.epoch == parent.epoch and not policy.dataset.holdout_source:
         with suppress(DatasetError):
             fresh = under(ledger.rotated())
-            if judges(fresh.rows, policy.dataset):
+            if judges(sum(row.split is Split.HOLDOUT for row in fresh.rows), policy.dataset):
                 return fresh
         return under(ledger, worn=True)
     return under(ledger)

@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 
 from burnish.datasets.layers import INDEXES, STATE, Index, Layer, Patches, State
-from burnish.datasets.lines import joined
+from burnish.datasets.lines import Lines, Numbers, joined
+from burnish.datasets.turns import Turns
 
 LARGEST: Final = 1 << 20  # lines in a layer: some 200 MB; what is larger is never rewritten
 RATIO: Final = 2  # a layer joins the one below it unless that has more than twice its entries
@@ -27,6 +28,7 @@ def cut(layer: Layer) -> list[Layer]:
                 first=first,
                 lines=layer.lines.part(start, stop),
                 patches=layer.patches if last else Patches.none(),
+                turns=layer.turns.between(first, end),
                 **{
                     name: _between(getattr(layer, name), first if start else 0, end)
                     for name in INDEXES
@@ -53,8 +55,9 @@ def merged(layers: Sequence[Layer]) -> Layer:
     """Return neighbours, from the lowest to the highest, as one layer that says the same."""
     first = layers[0].first
     lines = joined([layer.lines for layer in layers])
-    state = State(**{name: getattr(lines, name) for name in STATE})
     numbers = np.arange(first, first + len(lines))
+    lines = lines.spelled(_judging_others(lines, first, layers[1:]))
+    state = State(flags=lines.flags, **{name: getattr(lines, name) for name in STATE})
     patches = layers[0].patches
     for layer in layers[1:]:
         state.take(layer.patches, numbers)
@@ -63,6 +66,7 @@ def merged(layers: Sequence[Layer]) -> Layer:
         first=first,
         lines=replace(lines, **{name: getattr(state, name) for name in STATE}),
         patches=patches,
+        turns=Turns.joined([layer.turns for layer in layers]),
         **{
             name: Index.of(
                 np.concatenate([getattr(layer, name).keys for layer in layers]),
@@ -76,6 +80,18 @@ def merged(layers: Sequence[Layer]) -> Layer:
 def _between(index: Index, first: int, end: int) -> Index:
     mine = (index.lines >= first) & (index.lines < end)
     return Index(keys=index.keys[mine], lines=index.lines[mine])
+
+
+def _judging_others(lines: Lines, first: int, layers: Sequence[Layer]) -> Numbers:
+    """Return those lines, by place, that patches say judge another content than they name."""
+    others = [np.zeros(0, np.int64)]
+    for layer in layers:
+        mine = layer.patches.line >= first
+        places = layer.patches.line[mine] - first
+        named = lines.content[places]
+        other = (named != layer.patches.content[mine]).any(axis=1) & named.any(axis=1)
+        others.append(places[other])
+    return np.unique(np.concatenate(others))
 
 
 def _below(patches: Patches, first: int) -> Patches:

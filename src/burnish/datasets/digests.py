@@ -11,8 +11,8 @@ import hashlib
 from collections.abc import Iterable
 from typing import Final
 
-from burnish.datasets.model import Row
-from burnish.kernel.digest import canonical, digest
+from burnish.datasets.model import Row, Split
+from burnish.kernel.digest import PREFIX, canonical, digest
 
 ELEMENT_BYTES: Final = 512
 _MASK: Final = (1 << 8 * ELEMENT_BYTES) - 1
@@ -20,7 +20,32 @@ _MASK: Final = (1 << 8 * ELEMENT_BYTES) - 1
 
 def element(row: Row) -> int:
     """Return what a row adds to the sum of its set."""
-    return int.from_bytes(hashlib.shake_128(canonical(row)).digest(ELEMENT_BYTES), "little")
+    return _element(canonical(row))
+
+
+class RowForm:
+    """What rows of one label and one split have in common: their elements, many times as fast."""
+
+    def __init__(self, label: str, split: Split) -> None:
+        row = Row(subject="", label=label, payload_sha256=PREFIX, split=split)
+        # No label can say these: within a string JSON escapes the quotes.
+        self._first, rest = _cut(canonical(row), b'"subject":', b'""')
+        self._second, self._last = _cut(rest, b'"payload_sha256":"sha256:', b"")
+
+    def element(self, subject: bytes, content: bytes) -> int:
+        """Return the element of a row; its subject is given as JSON, its content as bytes."""
+        parts = self._first, subject, self._second, content.hex().encode(), self._last
+        return _element(b"".join(parts))
+
+
+def _cut(text: bytes, before: bytes, gap: bytes) -> tuple[bytes, bytes]:
+    """Return what stands before a gap, and what stands after it."""
+    head, tail = text.split(before + gap, 1)
+    return head + before, tail
+
+
+def _element(text: bytes) -> int:
+    return int.from_bytes(hashlib.shake_128(text).digest(ELEMENT_BYTES), "little")
 
 
 def total(rows: Iterable[Row]) -> int:

@@ -1,18 +1,16 @@
 """Growth: a history and the lines that follow it, made into the next version.
 
-What `assembly.assemble` does to all verdicts at once, this does to those that the new lines touch:
-the lines of the same subjects, of the contents that those show, of the subjects that show these,
-and so on until nothing more is touched. Within such a *batch* the rules are the same functions,
-called on it alone; nothing outside of it can change by them. A new line that touches nothing is
-left to `alone`.
+What `assembly.assemble` does to all verdicts at once, this does to the lines that `touching` finds:
+within these the rules are the same functions, called on them alone. Only the share of an actor and
+the holdout are of all examples: of these the version before hands on what must be known.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from msgspec import structs
 
 from burnish.datasets.accounting import (
     Change,
@@ -23,40 +21,46 @@ from burnish.datasets.accounting import (
     marks,
     row_of,
 )
-from burnish.datasets.alone import FREE, are_alone, lowest, outcomes, training
+from burnish.datasets.alone import FREE, is_kept, lowest, outcomes, training
 from burnish.datasets.checks import check_counts, check_labels
-from burnish.datasets.curation import Exam, Inputs, curate, one_per_identity
-from burnish.datasets.layers import History, Layer, Patches, State, layer, patched
+from burnish.datasets.curation import Exam, curate
+from burnish.datasets.layers import History, Layer, Patches, patched
 from burnish.datasets.lines import (
-    ASK,
     CODE,
-    CONTENT_BYTES,
     CONTENT_HELD,
     CONTENT_TRAINED,
+    CORRECTED,
+    COUNTED,
     NAMES,
     SPLITS,
-    SUBJECT_HELD,
-    SUBJECT_TRAINED,
-    Bytes,
-    Keys,
     Mask,
     Numbers,
     address,
-    addresses,
-    content_keys,
-    key_of,
 )
-from burnish.datasets.looking import Judged, World, is_open
+from burnish.datasets.looking import World, is_open
 from burnish.datasets.model import Example, Reason, Row, Split
+from burnish.datasets.rations import Former, Standing, rationed
 from burnish.datasets.reading import Read
-from burnish.datasets.sides import carried
+from burnish.datasets.shares import counted
 from burnish.datasets.splits import Elsewhere, Ledger, divide
-from burnish.feedback.verdict import Offsets, Place, Verdict
+from burnish.datasets.touching import Batch
+from burnish.datasets.turns import Actor, Queue, Spoken, turn_of
+from burnish.feedback.verdict import Offsets, Place
 from burnish.kernel.policy import ModelPolicy
 
-_SUBJECT_BITS: Final = (SUBJECT_HELD, SUBJECT_TRAINED)
-_CONTENT_BITS: Final = (CONTENT_HELD, CONTENT_TRAINED)
 _HOLDOUT: Final = CODE[Split.HOLDOUT]
+_OVER: Final = CODE[Reason.ACTOR_SHARE]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Before:
+    """What the version before hands on besides its lines."""
+
+    totals: Totals
+    offsets: Offsets = field(default_factory=dict)
+    open: Sequence[int] = ()  # lines of the history to look at again
+    standings: Sequence[Standing] = ()  # none where no share is capped
+    replaced: Collection[str] = ()  # contents that no longer stand for themselves since then
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +70,7 @@ class Grown:
     layer: Layer
     totals: Totals
     open: Numbers  # lines that another look may judge otherwise
+    standings: Sequence[Standing]
     rest: Ledger  # of sides, what no line carries
     since: int  # effective corrections beyond the parent's offsets
 
@@ -77,9 +82,8 @@ def grow(
     *,
     ledger: Ledger,
     world: World,
-    totals: Totals,
-    open_: Numbers,
-    parent: Offsets,
+    before: Before,
+    worn: bool = False,
 ) -> Grown:
     """Return what the lines that were read make of the history.
 
@@ -90,259 +94,249 @@ def grow(
         ledger: epoch and holdout source; and the sides of subjects and contents that no line of
             the history tells of.
         world: predictions, and which payloads are missing.
-        totals: of the version before.
-        open_: lines of the history to look at again.
-        parent: offsets of the version before.
+        before: what else the version before handed on.
+        worn: whether subjects that were never on a side are kept for the next holdout.
 
     Raises LabelOutsideSet, ClassTooSmall, EmptySplit.
     """
-    build = _Build(history, read, policy, ledger, world)
-    build.settle_copies()
-    build.find_batch(open_)
-    build.rule(totals)
-    return build.grown(totals, open_, parent)
+    batch = Batch(history, read, policy, ledger=ledger, world=world)
+    batch.settle_copies()
+    batch.find(np.array(before.open, np.int64), before.replaced)
+    build = _Build(history, read, policy, batch, before, worn=worn)
+    build.rule()
+    return build.grown()
 
 
 class _Build:
     """The steps of one build, and what they hand on to each other."""
 
     def __init__(
-        self, history: History, read: Read, policy: ModelPolicy, ledger: Ledger, world: World
+        self,
+        history: History,
+        read: Read,
+        policy: ModelPolicy,
+        batch: Batch,
+        before: Before,
+        *,
+        worn: bool,
     ) -> None:
         self._below = history
-        self._first = len(history)
         self._read = read
         self._policy = policy
-        self._ledger = ledger
-        self._world = world
-        found, content = self._contents()
-        lines = replace(read.lines, found=found, content=content, outcome=read.lines.outcome.copy())
-        sides, self._rest = carried(lines, ledger)
-        lines = replace(lines, sides=sides)
-        self._layer = layer(self._first, lines, subjects=read.subjects, identities=read.identities)
-        self._history = history.on_top(self._layer)
-        self._speaks: Mask = lines.outcome != CODE[Reason.UNREADABLE]
-        self._alone: Mask = np.zeros(len(lines), bool)
-        self._batch: Numbers = np.zeros(0, np.int64)  # numbers, sorted
-        self._verdicts: dict[int, Verdict] = {}
-        self._late: dict[int, Judged] = {}  # what lines of the history judge, known only now
+        self._batch = batch
+        self._before = before
+        self._lines = batch.layer.lines
+        self._worn = worn
+        # What each line that is alone comes to, and FREE where that is still open.
+        self._alone = outcomes(self._lines, read.validation, policy.dataset.validation)
+        if worn:
+            self._alone[self._alone == FREE] = CODE[Reason.RESERVED]
+        elif policy.dataset.holdout_source:
+            trains = np.nonzero(self._alone == FREE)[0]
+            self._alone[trains] = training(read.validation[trains], policy.dataset.validation)
+        self._standings: Sequence[Standing] = ()
+        self._over: Numbers = np.zeros(0, np.int64)  # lines beyond their actor's share, sorted
 
-    def _contents(self) -> tuple[Bytes, Bytes]:
-        """Return of each new line what it judges, or why that is not known."""
-        lines = self._read.lines
-        found, contents = lines.found.copy(), lines.content.copy()
-        plain = np.nonzero(found == 0)[0]
-        asking = np.nonzero(found == ASK)[0]
-        said = lines.verdicts(self._policy.name, asking)
-        for line, what in zip(asking.tolist(), self._judged(said), strict=True):
-            what.note(line, found, contents)
-        plain = plain[~self._below.knows("contents", content_keys(contents[plain]))]
-        names = addresses(contents[plain])
-        missing = self._world.missing(set(names))
-        if missing:
-            gone = np.fromiter((name in missing for name in names), bool, len(names))
-            found[plain[gone]] = CODE[Reason.PAYLOAD_MISSING]
-        return found, contents
-
-    def _judged(self, verdicts: Sequence[Verdict]) -> list[Judged]:
-        return self._world.judged(verdicts, self._policy)
-
-    def settle_copies(self) -> None:
-        """Leave out what is a copy of another new line; what the history has copies of, waits."""
-        lines, keys = self._layer.lines, self._read.identities
-        repeated = self._layer.identities.repeated() - self._first
-        repeated = repeated[
-            self._speaks[repeated] & ~self._below.knows("identities", keys[repeated])
-        ]
-        repeated = np.sort(repeated)
-        said = lines.verdicts(self._policy.name, repeated)
-        left_out: dict[Place, Reason] = {}
-        one_per_identity(said, left_out)
-        for line, verdict in zip(repeated.tolist(), said, strict=True):
-            if verdict.place in left_out:
-                lines.outcome[line] = CODE[left_out[verdict.place]]
-                self._speaks[line] = False
-
-    def find_batch(self, open_: Numbers) -> None:
-        """Find the lines that the new ones touch, and those of the new ones that touch none."""
-        self._look_again(open_, self._below.state(open_), self._below.verdicts(open_))
-        if not self._policy.dataset.holdout_source:  # where one is, who is alone may be examined
-            self._alone = are_alone(
-                self._layer,
-                self._below,
-                subjects=self._read.subjects,
-                identities=self._read.identities,
-                among=self._speaks,
-                late=self._late_contents()[1],
-            )
-        new = np.nonzero(self._speaks & ~self._alone)[0] + self._first
-        reached = np.union1d(new, np.array(sorted(self._late), np.int64))
-        while len(reached):
-            self._batch = np.union1d(self._batch, reached)
-            reached = np.setdiff1d(self._neighbours(reached), self._batch)
-        # A line alone may have copies, and one of these a subject that others speak of.
-        self._alone[self._batch[self._batch >= self._first] - self._first] = False
-
-    def _neighbours(self, lines: Numbers) -> Numbers:
-        """Return the lines that share a subject, a content or an identity with these."""
-        state, verdicts = self._history.state(lines), self._history.verdicts(lines)
-        self._verdicts.update(zip(lines.tolist(), verdicts, strict=True))
-        old = int(np.searchsorted(lines, self._first))
-        self._look_again(lines[:old], state, verdicts[:old])
-        wanted = {
-            "subjects": np.array([key_of(one.subject_id) for one in verdicts], np.uint64),
-            "identities": np.array([key_of(*one.identity) for one in verdicts], np.uint64),
-            "contents": np.concatenate(
-                [content_keys(state.content[state.found == 0]), self._late_contents()[1]]
-            ),
-        }
-        found = [self._history.find(index, keys) for index, keys in wanted.items()]
-        touched: Numbers = np.unique(np.concatenate(found))
-        speaks: Mask = self._history.state(touched).outcome != CODE[Reason.UNREADABLE]
-        return touched[speaks]
-
-    def _look_again(self, lines: Numbers, state: State, verdicts: Sequence[Verdict]) -> None:
-        """Note what lines of the history judge, if that can be told now and could not before."""
-        count = len(lines)
-        again = np.nonzero(is_open(state.found[:count], state.content[:count]))[0].tolist()
-        looked = self._judged([verdicts[number] for number in again])
-        for number, what in zip(again, looked, strict=True):
-            if what.code != state.found[number]:
-                self._late[int(lines[number])] = what
-
-    def _late_contents(self) -> tuple[Numbers, Keys]:
-        """Return the lines of the history whose content is known only now, and its keys."""
-        known = {line: what.content for line, what in self._late.items() if what.code == 0}
-        contents = np.array(list(known.values()), np.uint8).reshape(len(known), CONTENT_BYTES)
-        return np.array(list(known), np.int64), content_keys(contents)
-
-    def rule(self, totals: Totals) -> None:
+    def rule(self) -> None:
         """Say what becomes of each line of the batch, and of each that is alone."""
-        lines, read = self._layer.lines, self._read
-        self._was = self._history.state(self._batch)
-        self._said = [self._verdicts[line] for line in self._batch.tolist()]
-        inputs = self._inputs()
-        ledger = self._ledger_of(inputs)
-        exam = Exam.of(self._said, self._policy.dataset.holdout_source)
-        curated = curate(
-            self._said,
+        self._curate()
+        if self._policy.dataset.actor_share < 1:
+            self._share_out()
+        self._divide()
+
+    def _curate(self) -> None:
+        batch, rules = self._batch, self._policy.dataset
+        inputs = batch.inputs()
+        self._ledger = batch.ledger(inputs)
+        self._exam = Exam.of(batch.said, rules.holdout_source)
+        self._curated = curate(
+            batch.said,
             inputs,
-            held=ledger.held_subjects,
-            exam=exam,
-            rank=ledger.rank(exam.subjects),
-            reviewers=self._policy.dataset.reviewers,
+            held=self._ledger.held_subjects,
+            exam=self._exam,
+            rank=self._ledger.rank(self._exam.subjects),
+            reviewers=rules.reviewers,
         )
-        alone = outcomes(lines, read.validation, self._policy.dataset.validation)
-        alone[~self._alone] = 0
-        old = self._was.outcome[: np.searchsorted(self._batch, self._first)]
-        held = totals.held - int(np.isin(old, _HOLDOUT).sum()) + int(np.isin(alone, _HOLDOUT).sum())
-        rows = (
-            totals.rows
-            - int(np.isin(old, SPLITS).sum())
-            + int(np.isin(alone, (*SPLITS, FREE)).sum())
+        self._line_of = dict(
+            zip((verdict.place for verdict in batch.said), batch.lines.tolist(), strict=True)
         )
-        free = np.nonzero(alone == FREE)[0]
-        offered = lowest(free, read.holdout, max(0, self._policy.dataset.holdout - held))
+
+    def _share_out(self) -> None:
+        """Find who is beyond their share; take in those of the history for whom that changes."""
+        batch, before = self._batch, self._before
+        told = rationed(
+            self._below,
+            self._policy.dataset.actor_share,
+            before.standings,
+            former=self._former(),
+            candidates=self._candidates(),
+            decided=batch.lines[: batch.old],
+        )
+        self._standings, self._over = told.standings, told.beyond
+        if len(told.changed):
+            decided = batch.lines
+            batch.extend(told.changed)
+            self._curate()
+            taken = np.setdiff1d(batch.lines, np.union1d(decided, told.changed))
+            stay = taken[self._below.state(taken).outcome == _OVER]
+            self._over = np.union1d(self._over, stay)
+
+    def _former(self) -> Former:
+        """Return whose corrections in the batch were within their share, and whose beyond."""
+        batch = self._batch
+        was: tuple[Counter[Actor], Counter[Actor]] = Counter(), Counter()
+        for number in np.nonzero(batch.was.sides[: batch.old] & COUNTED)[0].tolist():
+            was[int(batch.was.outcome[number] == _OVER)][batch.said[number].actor] += 1
+        return Former(within=was[0], beyond=was[1])
+
+    def _counted(self) -> Numbers:
+        """Return the lines of the batch that are counted in shares, sorted."""
+        kept = counted(self._curated.examples, self._exam.subjects)
+        return np.array(sorted(self._line_of[one.verdict.place] for one in kept), np.int64)
+
+    def _counted_alone(self) -> Mask:
+        mask: Mask = self._batch.alone & (self._lines.flags & CORRECTED != 0) & is_kept(self._alone)
+        return mask
+
+    def _candidates(self) -> Spoken:
+        """Return all that is decided on and counted in shares."""
+        batch, mine = self._batch, self._counted()
+        new = mine[mine >= batch.first] - batch.first
+        new = np.concatenate([new, np.nonzero(self._counted_alone())[0]])
+        old = mine[mine < batch.first]
+        said = [batch.said[number] for number in np.searchsorted(batch.lines, old).tolist()]
+        turns = [turn_of(verdict) for verdict in said]
+        people: dict[Actor, int] = {}
+        actors = [people.setdefault(verdict.actor, len(people)) for verdict in said]
+        former = Spoken(
+            people=tuple(people),
+            actors=np.array(actors, np.uint32),
+            queue=Queue(
+                happened=np.array([turn[0] for turn in turns], np.int64),
+                identities=np.array([turn[1] for turn in turns], np.uint64),
+                lines=old,
+            ),
+        )
+        return Spoken.joined([former, self._read.spoken(batch.first, new)])
+
+    def _divide(self) -> None:
+        """Put every example on its side, and say of all others why they are on none."""
+        batch, lines, rules = self._batch, self._lines, self._policy.dataset
+        self._mark_counted()
+        alone = self._alone
+        alone[self._over[self._over >= batch.first] - batch.first] = _OVER
+        alone[~batch.alone] = 0
+        free, old = np.nonzero(alone == FREE)[0], batch.was.outcome[: batch.old]
+        held = self._before.totals.held - int(np.isin(old, _HOLDOUT).sum())
+        held += int(np.isin(alone, _HOLDOUT).sum())
+        rows = self._before.totals.rows - int(np.isin(old, SPLITS).sum())
+        rows += int(np.isin(alone, (*SPLITS, FREE)).sum())
+        offered = lowest(free, self._read.holdout, max(0, rules.holdout - held))
         candidates = [
-            Example(
-                verdict=verdict,
-                payload_sha256=address(lines.content[line]),
-                uncertain=False,
-            )
+            Example(verdict=verdict, payload_sha256=address(lines.content[line]), uncertain=False)
             for line, verdict in zip(
                 offered.tolist(), lines.verdicts(self._policy.name, offered), strict=True
             )
         ]
+        over = set(self._over.tolist())
+        examples, left_out = list(candidates), dict(self._curated.left_out)
+        for example in self._curated.examples:
+            if self._line_of[example.verdict.place] in over:
+                left_out[example.verdict.place] = Reason.ACTOR_SHARE
+            else:
+                examples.append(example)
         divided = divide(
-            [*curated.examples, *candidates],
+            examples,
             self._policy,
-            ledger,
-            reserved=exam.subjects,
+            self._ledger,
+            reserved=self._exam.subjects,
             elsewhere=Elsewhere(held=held, total=rows - len(offered)),
+            worn=self._worn,
+            fractions=self._fractions(candidates, offered),
         )
+        left_out |= divided.left_out
         splits = {row.subject: CODE[row.split] for row in divided.rows}
-        alone[free] = training(read.validation[free], self._policy.dataset.validation)
+        alone[free] = training(self._read.validation[free], rules.validation)
         for line, candidate in zip(offered.tolist(), candidates, strict=True):
             alone[line] = splits[candidate.subject]
-        lines.outcome[self._alone] = alone[self._alone]
-        left_out = curated.left_out | divided.left_out
+        lines.outcome[batch.alone] = alone[batch.alone]
         self._outcome = np.array(
             [
                 CODE[left_out[verdict.place]]
                 if verdict.place in left_out
                 else splits[verdict.subject_id]
-                for verdict in self._said
+                for verdict in batch.said
             ],
             np.uint8,
         )
+        lines.outcome[batch.lines[batch.old :] - batch.first] = self._outcome[batch.old :]
 
-    def _inputs(self) -> dict[Place, str | Reason]:
-        """Return what each verdict of the batch judges."""
-        inputs: dict[Place, str | Reason] = {}
-        for number, (line, verdict) in enumerate(
-            zip(self._batch.tolist(), self._said, strict=True)
-        ):
-            found = self._was.found[number]
-            known = address(self._was.content[number]) if found == 0 else Reason(NAMES[found])
-            inputs[verdict.place] = self._late[line].input if line in self._late else known
-        return inputs
+    def _fractions(
+        self, candidates: Sequence[Example], offered: Numbers
+    ) -> dict[str, dict[Place, float]]:
+        """Return what was drawn for new lines while they were read."""
+        batch = self._batch
+        new = batch.lines[batch.old :] - batch.first
+        said = [one.place for one in batch.said[batch.old :]]
+        said += [one.verdict.place for one in candidates]
+        lines = np.concatenate([new, offered])
+        return {
+            purpose: dict(zip(said, draws[lines].tolist(), strict=True))
+            for purpose, draws in (
+                ("holdout", self._read.holdout),
+                ("validation", self._read.validation),
+            )
+        }
 
-    def _ledger_of(self, inputs: Inputs) -> Ledger:
-        """Return what the ledger says of the batch's subjects and contents."""
-        sides: dict[int, set[str]] = {bit: set() for bit in (*_SUBJECT_BITS, *_CONTENT_BITS)}
-        for verdict, marked in zip(self._said, self._was.sides.tolist(), strict=True):
-            what = inputs[verdict.place]
-            for bit in _SUBJECT_BITS:
-                if marked & bit:
-                    sides[bit].add(verdict.subject_id)
-            for bit in _CONTENT_BITS:
-                if marked & bit and not isinstance(what, Reason):
-                    sides[bit].add(what)
-        return structs.replace(
-            self._ledger,
-            held_subjects=frozenset(sides[SUBJECT_HELD]),
-            held_contents=frozenset(sides[CONTENT_HELD]),
-            trained_subjects=frozenset(sides[SUBJECT_TRAINED]),
-            trained_contents=frozenset(sides[CONTENT_TRAINED]),
-        )
+    def _mark_counted(self) -> None:
+        """Note of each line that is decided on whether shares count it."""
+        batch = self._batch
+        self._sides = batch.was.sides & ~np.uint8(COUNTED)
+        if self._policy.dataset.actor_share < 1:
+            self._lines.sides[self._counted_alone()] |= COUNTED
+            self._sides[np.searchsorted(batch.lines, self._counted())] |= COUNTED
 
-    def grown(self, totals: Totals, open_: Numbers, parent: Offsets) -> Grown:
+    def grown(self) -> Grown:
         """Return what the build adds. Raises what `checks` raises."""
-        lines = self._layer.lines
-        old = int(np.searchsorted(self._batch, self._first))
-        lines.outcome[self._batch[old:] - self._first] = self._outcome[old:]
+        batch, lines, before = self._batch, self._lines, self._before
+        self._moved = batch.moved()
         change = Change(self._read.sum)
         rows = count_new(change, self._read, lines, self._policy)
-        rows += self._count_old(change, old)
+        rows += self._count_old(change)
         check_labels(sorted(rows, key=lambda row: row.subject), self._policy)
-        after = change.applied(totals, len(lines))
-        check_counts(after.counts, self._policy, after.left_out)
-        lines.sides[:] |= marks(lines.outcome)
-        top = patched(self._layer, self._patches(old), *self._late_contents())
-        mine = np.nonzero(is_open(lines.found, lines.content))[0] + self._first
-        looked = np.unique(np.concatenate([open_, self._batch, mine]))
+        totals = change.applied(before.totals, len(lines))
+        check_counts(totals.counts, self._policy, totals.left_out)
+        self._sides[: batch.old][self._moved] &= ~np.uint8(CONTENT_HELD | CONTENT_TRAINED)
+        self._sides |= marks(self._outcome)
+        lines.sides[batch.lines[batch.old :] - batch.first] = self._sides[batch.old :]
+        lines.sides[batch.alone] |= marks(lines.outcome[batch.alone])
+        top = patched(batch.layer, self._patches(), *batch.late_contents())
+        mine = np.nonzero(is_open(lines.found, lines.content, lines.flags))[0] + batch.first
+        looked = np.unique(np.concatenate([np.array(before.open, np.int64), batch.lines, mine]))
         state = self._below.on_top(top).state(looked)
-        still = is_open(state.found, state.content) & (state.outcome == state.found)
-        since = effective(lines.outcome, lines.flags) & beyond(lines, parent)
+        still = is_open(state.found, state.content, state.flags) & (state.outcome == state.found)
+        since = effective(lines.outcome, lines.flags) & beyond(lines, before.offsets)
         return Grown(
             layer=top,
-            totals=after,
+            totals=totals,
             open=looked[still],
-            rest=self._rest,
+            standings=self._standings,
+            rest=batch.rest_with(self._moved),
             since=int(since.sum()),
         )
 
-    def _count_old(self, change: Change, old: int) -> list[Row]:
+    def _count_old(self, change: Change) -> list[Row]:
         """Count what has changed of lines of the history; return rows that are new."""
+        batch = self._batch
         rows: list[Row] = []
-        now, was = self._outcome[:old], self._was.outcome[:old]
-        for number in np.nonzero(now != was)[0].tolist():
-            verdict = self._said[number]
-            late = self._late.get(int(self._batch[number]))
-            known = address(self._was.content[number])
+        now, was = self._outcome[: batch.old], batch.was.outcome[: batch.old]
+        for number in np.nonzero((now != was) | self._moved)[0].tolist():
+            verdict = batch.said[number]
+            late = batch.late.get(int(batch.lines[number]))
+            known = address(batch.was.content[number])
             what = known if late is None or late.digest is None else late.digest
-            for code, sign in ((int(was[number]), -1), (int(now[number]), 1)):
-                row = row_of(verdict, what, code)
+            for content, code, sign in ((known, was[number], -1), (what, now[number], 1)):
+                row = row_of(verdict, content, int(code))
                 if row is None:
                     change.left_out[NAMES[code]] += sign
                     continue
@@ -352,22 +346,20 @@ class _Build:
                     rows.append(row)
         return rows
 
-    def _patches(self, old: int) -> Patches:
+    def _patches(self) -> Patches:
         """Return what has changed of lines of the history."""
-        lines = self._batch[:old]
-        found, contents = self._was.found[:old].copy(), self._was.content[:old].copy()
-        for line, what in self._late.items():
-            number = int(np.searchsorted(lines, line))
-            what.note(number, found, contents)
-        sides = self._was.sides[:old] | marks(self._outcome[:old])
-        changed = (
-            (self._outcome[:old] != self._was.outcome[:old])
-            | (sides != self._was.sides[:old])
-            | (found != self._was.found[:old])
-        )
+        batch = self._batch
+        old = slice(0, batch.old)
+        lines, was = batch.lines[old], batch.was
+        found, contents = was.found[old].copy(), was.content[old].copy()
+        for line, what in batch.late.items():
+            what.note(int(np.searchsorted(lines, line)), found, contents)
+        outcome, sides = self._outcome[old], self._sides[old]
+        changed = (outcome != was.outcome[old]) | (sides != was.sides[old])
+        changed |= (found != was.found[old]) | (contents != was.content[old]).any(axis=1)
         return Patches(
             line=lines[changed],
-            outcome=self._outcome[:old][changed],
+            outcome=outcome[changed],
             sides=sides[changed],
             found=found[changed],
             content=contents[changed],

@@ -28,6 +28,7 @@ from burnish.datasets.lines import (
     from_bytes,
     to_bytes,
 )
+from burnish.datasets.turns import Queue, Turns
 from burnish.feedback.verdict import Verdict
 
 
@@ -105,6 +106,7 @@ class State:
     sides: Bytes
     found: Bytes
     content: Bytes
+    flags: Bytes  # which no patch changes
 
     def take(self, patches: Patches, lines: Numbers) -> None:
         """Take over, in place, what patches say of the lines."""
@@ -118,6 +120,7 @@ class State:
 
 STATE: Final = ("outcome", "sides", "found", "content")
 INDEXES: Final = ("subjects", "contents", "identities")
+_TURNS: Final = ("happened", "identities", "lines")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +132,7 @@ class Layer:
     subjects: Index  # of its own lines
     contents: Index  # of its own lines, and of those whose content it was the first to know
     identities: Index  # of its own lines
+    turns: Turns  # of its own lines that correct, where a share of these is capped
     patches: Patches
 
     @property
@@ -149,8 +153,15 @@ class Layer:
             arrays[f"{name}.keys"], arrays[f"{name}.lines"] = index.keys, index.lines
         for name in ("line", *STATE):
             arrays[f"patches.{name}"] = getattr(self.patches, name)
-        segments = [[segment.shard, segment.count] for segment in self.lines.segments]
-        header = {"first": self.first, "segments": segments, "names": NAMES}
+        arrays["turns.ends"] = self.turns.ends
+        for name in _TURNS:
+            arrays[f"turns.{name}"] = getattr(self.turns.queue, name)
+        header = {
+            "first": self.first,
+            "segments": [[segment.shard, segment.count] for segment in self.lines.segments],
+            "names": NAMES,
+            "people": self.turns.people,
+        }
         return to_bytes(header, arrays)
 
     @classmethod
@@ -165,6 +176,11 @@ class Layer:
                 **{name: arrays[name] for name in COLUMNS},
             ),
             patches=Patches(**{name: arrays[f"patches.{name}"] for name in ("line", *STATE)}),
+            turns=Turns(
+                people=tuple(header["people"]),
+                ends=arrays["turns.ends"],
+                queue=Queue(**{name: arrays[f"turns.{name}"] for name in _TURNS}),
+            ),
             **{
                 name: Index(keys=arrays[f"{name}.keys"], lines=arrays[f"{name}.lines"])
                 for name in INDEXES
@@ -181,7 +197,9 @@ def _recode(names: Sequence[str], arrays: dict[str, Any]) -> None:
         arrays[name] = table[arrays[name]]
 
 
-def layer(first: int, lines: Lines, *, subjects: Keys, identities: Keys) -> Layer:
+def layer(
+    first: int, lines: Lines, *, subjects: Keys, identities: Keys, turns: Turns | None = None
+) -> Layer:
     """Return the layer of lines whose keys are known; it changes nothing below."""
     numbers = np.arange(first, first + len(lines))
     with_content = lines.found == 0
@@ -191,6 +209,7 @@ def layer(first: int, lines: Lines, *, subjects: Keys, identities: Keys) -> Laye
         subjects=Index.of(subjects, numbers),
         identities=Index.of(identities, numbers),
         contents=Index.of(content_keys(lines.content[with_content]), numbers[with_content]),
+        turns=Turns.none() if turns is None else turns,
         patches=Patches.none(),
     )
 
@@ -245,11 +264,12 @@ class History:
             sides=np.zeros(len(lines), np.uint8),
             found=np.zeros(len(lines), np.uint8),
             content=np.zeros((len(lines), CONTENT_BYTES), np.uint8),
+            flags=np.zeros(len(lines), np.uint8),
         )
         for layer_ in self.layers:
             low, high = np.searchsorted(lines, [layer_.first, layer_.end])
             own = lines[low:high] - layer_.first
-            for name in STATE:
+            for name in (*STATE, "flags"):
                 getattr(state, name)[low:high] = getattr(layer_.lines, name)[own]
             state.take(layer_.patches, lines)
         return state

@@ -20,7 +20,7 @@ from burnish.datasets.curation import OWN_STORE
 from burnish.datasets.model import Reason, Split
 from burnish.feedback.model import Selection
 from burnish.feedback.verdict import Verdict
-from burnish.kernel.digest import PREFIX
+from burnish.kernel.digest import PREFIX, hexadecimal
 
 # The codes of outcomes by name: a split, or why a line is in none. 0: not known yet.
 NAMES: Final = ("", *(split.value for split in Split), *(reason.value for reason in Reason))
@@ -29,10 +29,15 @@ SPLITS: Final = np.array([CODE[split] for split in Split], np.uint8)
 ASK: Final = 255  # of `found`: only predictions, or the rules of `locate`, can tell the content
 
 CONTENT_BYTES: Final = 32
+KEY_BYTES: Final = 8
 SUBJECT_HELD, SUBJECT_TRAINED, CONTENT_HELD, CONTENT_TRAINED = 1, 2, 4, 8  # bits of `sides`
 HELD: Final = SUBJECT_HELD | CONTENT_HELD
 TRAINED: Final = SUBJECT_TRAINED | CONTENT_TRAINED
-CORRECTED, UNCERTAIN = 1, 2  # bits of `flags`
+COUNTED: Final = (
+    16  # of `sides` too: curation kept the correction, so that its actor's share has it
+)
+# Bits of `flags`. EXAM: of the policy's `holdout_source`; FETCHED: its payload lies elsewhere.
+CORRECTED, UNCERTAIN, EXAM, FETCHED = 1, 2, 4, 8
 
 Numbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -43,7 +48,7 @@ Bytes = NDArray[np.uint8]
 _PER_LINE: Final = ("offset", "content", "found", "outcome", "sides", "flags")
 
 
-class Said(Struct, frozen=True, array_like=True):
+class Said(Struct, frozen=True, array_like=True, gc=False):
     """What a line says, as it is packed: a verdict without what the columns hold."""
 
     source: str
@@ -87,7 +92,8 @@ class Lines:
     content: Bytes  # 32 a line: the digest of what it judges, or zeros
     found: Bytes  # 0 if there is a content, or the code of the reason why there is none
     outcome: Bytes  # code
-    sides: Bytes  # on which sides its subject and its content have been, as far as this line tells
+    # On which sides its subject and its content have been, as far as this line tells; and COUNTED.
+    sides: Bytes
     flags: Bytes
     ends: Numbers  # of each line's part of `blob`
     blob: Bytes
@@ -125,26 +131,37 @@ class Lines:
 
     def blanked(self, indices: Numbers) -> "Lines":
         """Return the lines; of what some of them said, only identity and time are left."""
+        silent = (self.said(index) for index in indices.tolist())
+        data = [blank(said.source, said.id, said.received_at) for said in silent]
+        content, flags = self.content.copy(), self.flags.copy()
+        content[indices], flags[indices] = 0, 0
+        return replace(self._repacked(indices, data), content=content, flags=flags)
+
+    def spelled(self, indices: Numbers) -> "Lines":
+        """Return the lines; some of them name their payload themselves, whatever they judge."""
+        data = []
+        for index in indices.tolist():
+            said = self.said(index)
+            if said.payload == "":
+                said = msgspec.structs.replace(
+                    said, payload=OWN_STORE + address(self.content[index])
+                )
+            data.append(pack(said))
+        return self._repacked(indices, data)
+
+    def _repacked(self, indices: Numbers, data: Sequence[bytes]) -> "Lines":
+        """Return the lines; what some of them say, in sorted order, is packed anew."""
         if not len(indices):
             return self
         lengths = np.diff(self.ends, prepend=0)
         parts: list[Bytes] = []
         at = 0
-        for index in indices.tolist():
-            said, end = self.said(index), int(self.ends[index])
-            data = np.frombuffer(blank(said.source, said.id, said.received_at), np.uint8)
-            parts += [self.blob[at : end - int(lengths[index])], data]
-            lengths[index] = len(data)
+        for index, packed in zip(indices.tolist(), data, strict=True):
+            end = int(self.ends[index])
+            parts += [self.blob[at : end - int(lengths[index])], np.frombuffer(packed, np.uint8)]
+            lengths[index] = len(packed)
             at = end
-        content, flags = self.content.copy(), self.flags.copy()
-        content[indices], flags[indices] = 0, 0
-        return replace(
-            self,
-            content=content,
-            flags=flags,
-            ends=np.cumsum(lengths),
-            blob=np.concatenate([*parts, self.blob[at:]]),
-        )
+        return replace(self, ends=np.cumsum(lengths), blob=np.concatenate([*parts, self.blob[at:]]))
 
     def place(self, shard: str, offset: int) -> int | None:
         """Return the number of the line at a place, None if it is not among these."""
@@ -194,6 +211,11 @@ def address(content: Bytes) -> str:
     return PREFIX + content.tobytes().hex()
 
 
+def content_of(address: str) -> Bytes:
+    """Return a content's digest as a line holds it."""
+    return np.frombuffer(bytes.fromhex(hexadecimal(address)), np.uint8)
+
+
 def addresses(contents: Bytes) -> list[str]:
     """Return the digests of many contents as text."""
     digits = contents.tobytes().hex()
@@ -206,7 +228,12 @@ def key_of(*names: str) -> int:
 
     It only finds: what is found is compared in full.
     """
-    return int.from_bytes(blake2b("\0".join(names).encode(), digest_size=8).digest(), "little")
+    return int.from_bytes(key_bytes("\0".join(names)), "little")
+
+
+def key_bytes(name: str) -> bytes:
+    """Return the key of one name as bytes, the lowest first."""
+    return blake2b(name.encode(), digest_size=KEY_BYTES).digest()
 
 
 def content_keys(content: Bytes) -> Keys:

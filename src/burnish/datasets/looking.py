@@ -1,6 +1,7 @@
 """Looking: what a build must ask of the world outside the log, and the answers in codes."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -8,20 +9,32 @@ from msgspec import Struct
 
 from burnish.datasets.contents import NOTHING_KNOWN, Contents
 from burnish.datasets.curation import locate
-from burnish.datasets.lines import CODE, Bytes, Mask
+from burnish.datasets.lines import CODE, FETCHED, Bytes, Mask, content_of
 from burnish.datasets.model import Reason
 from burnish.feedback.prediction import Prediction
 from burnish.feedback.verdict import Verdict
-from burnish.kernel.digest import hexadecimal
 from burnish.kernel.objects import PAYLOADS, Objects, payload_key
 from burnish.kernel.policy import ModelPolicy
 
 _UNKNOWN: Final = CODE[Reason.PREDICTION_UNKNOWN]
 _ELSEWHERE: Final = CODE[Reason.PAYLOAD_NOT_STORED]
 _MISSING: Final = CODE[Reason.PAYLOAD_MISSING]
+_TRIED: Final = tuple(
+    CODE[reason]
+    for reason in (
+        Reason.PAYLOAD_MISSING,
+        Reason.PAYLOAD_NOT_ALLOWED,
+        Reason.PAYLOAD_TOO_LARGE,
+        Reason.PAYLOAD_UNREADABLE,
+    )
+)
 LIST_FROM: Final = 10_000  # contents from which a listing costs less than as many questions
 
 Missing = Callable[[Collection[str]], Collection[str]]  # of contents, those that have no bytes
+Known = Callable[[Sequence[Verdict], Mapping[str, Prediction]], Contents]  # with their predictions
+
+# Of contents: those that another one stands for, with that one, and those that are no image.
+Replaced = Callable[[Collection[str]], Mapping[str, str | Reason]]
 
 
 class Judged(Struct, frozen=True):
@@ -49,7 +62,7 @@ class Judged(Struct, frozen=True):
     @property
     def content(self) -> Bytes:
         """A digest that is known, as a line holds it."""
-        return np.frombuffer(bytes.fromhex(hexadecimal(self.digest or "")), np.uint8)
+        return content_of(self.digest or "")
 
 
 class World(Struct, frozen=True):
@@ -57,7 +70,8 @@ class World(Struct, frozen=True):
 
     predictions: Callable[[Collection[str]], Mapping[str, Prediction]]  # the known ones, by id
     missing: Missing
-    contents: Callable[[Sequence[Verdict]], Contents] = lambda _: NOTHING_KNOWN
+    contents: Known = lambda _, __: NOTHING_KNOWN
+    replaced: Replaced = lambda _: MappingProxyType({})
 
     def judged(self, verdicts: Sequence[Verdict], policy: ModelPolicy) -> list[Judged]:
         """Return what each of these verdicts judges."""
@@ -65,11 +79,17 @@ class World(Struct, frozen=True):
             return []
         named = {one.prediction_id for one in verdicts if one.prediction_id is not None}
         predictions = self.predictions(named) if named else {}
-        window, contents = policy.feedback.window, self.contents(verdicts)
+        window, contents = policy.feedback.window, self.contents(verdicts, predictions)
         inputs = locate(verdicts, predictions, window, contents=contents)
         found = {what for what in inputs.values() if not isinstance(what, Reason)}
         gone = self.missing(found)
         return [_judged(inputs[verdict.place], gone) for verdict in verdicts]
+
+    def shown(self, contents: Collection[str]) -> dict[str, Judged]:
+        """Return, of some contents, what those are to be judged as that are judged as another."""
+        shown = self.replaced(contents)
+        gone = self.missing({what for what in shown.values() if not isinstance(what, Reason)})
+        return {content: _judged(what, gone) for content, what in shown.items()}
 
 
 def _judged(what: str | Reason, gone: Collection[str]) -> Judged:
@@ -78,14 +98,15 @@ def _judged(what: str | Reason, gone: Collection[str]) -> Judged:
     return Judged(what, Reason.PAYLOAD_MISSING if what in gone else None)
 
 
-def is_open(found: Bytes, contents: Bytes) -> Mask:
+def is_open(found: Bytes, contents: Bytes, flags: Bytes) -> Mask:
     """Tell for which lines another look may find what they judge.
 
-    A prediction may be logged late, and a payload fetched or stored late. A prediction that kept
-    no input never will have one.
+    A prediction may be logged late, and a payload fetched or stored late; a place that gave nothing
+    is tried again. A prediction that kept no input never will have one.
     """
-    known = contents.any(axis=1)
-    late: Mask = np.isin(found, (_UNKNOWN, _ELSEWHERE)) | ((found == _MISSING) & known)
+    awaited = contents.any(axis=1) & (found == _MISSING)
+    tried = (flags & FETCHED != 0) & np.isin(found, _TRIED)
+    late: Mask = np.isin(found, (_UNKNOWN, _ELSEWHERE)) | awaited | tried
     return late
 
 

@@ -19,14 +19,16 @@ import msgspec
 from msgspec import Struct
 
 from burnish.datasets.compaction import cut, falls, merged
+from burnish.datasets.contents import Noted
 from burnish.datasets.layers import History, Layer
 from burnish.datasets.model import Dataset, DatasetCorrupt
+from burnish.datasets.rations import Standing
 from burnish.datasets.splits import Ledger
 from burnish.feedback.verdict import Offsets
 from burnish.kernel.digest import canonical, digest, hexadecimal
 from burnish.kernel.objects import Objects, view
 
-FORMAT = 2
+FORMAT = 3
 
 T = TypeVar("T")
 
@@ -34,9 +36,12 @@ T = TypeVar("T")
 class Source(Struct, frozen=True, kw_only=True):
     """One place that records came from, and up to where."""
 
-    kind: str  # "raw_log"
+    kind: str  # "raw_log": all of it; "sql": a source whose rows are in it
     offsets: Offsets
     records: int  # of this model
+    name: str | None = None  # of an SQL source in the policy; and of the last of its rows:
+    watermark: str | None = None
+    key: str | None = None
 
 
 class File(Struct, frozen=True, kw_only=True):
@@ -78,6 +83,9 @@ class State(Struct, frozen=True, kw_only=True):
 
     rest: Ledger  # epoch, and sides of what no line tells of
     open: list[int]  # lines to look at again
+    standings: list[Standing]  # of actors whose share is capped
+    erased: int  # records that were erased when it was built
+    noted: Noted  # of inputs, when it was built
 
 
 def manifest_key(dataset_digest: str, manifest_digest: str) -> str:

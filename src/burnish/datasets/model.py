@@ -94,9 +94,12 @@ class Reason(StrEnum):
     ACTOR_SHARE = "actor_share"  # one actor's corrections beyond the share that counts
     ERASED = "erased"  # taken out for good: a person's right
     UNREADABLE = "unreadable"  # the line breaks the schema that it names
+    # Layers number the reasons in this order: new ones stand at the end.
+    PAYLOAD_NOT_SEEN = "payload_not_seen"  # nobody has looked yet at what it shows; in counts only
 
 
-class Row(Struct, frozen=True, kw_only=True):
+# gc=False here and below: builds hold many at once, and none can be part of a cycle.
+class Row(Struct, frozen=True, kw_only=True, gc=False):
     """One example. A dataset's digest is made of these, sorted by subject, and of the policy."""
 
     subject: str
@@ -105,7 +108,7 @@ class Row(Struct, frozen=True, kw_only=True):
     split: Split
 
 
-class Example(Struct, frozen=True, kw_only=True):
+class Example(Struct, frozen=True, kw_only=True, gc=False):
     """A record that survived curation, with the content that it judges; not yet on a side."""
 
     verdict: Verdict
@@ -118,7 +121,7 @@ class Example(Struct, frozen=True, kw_only=True):
         return self.verdict.subject_id
 
 
-class Fate(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Fate(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What became of one line of the raw log: the split that it is in, or why it is in none."""
 
     shard: str

@@ -13,27 +13,28 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from burnish.datasets.columns import DRAW_BYTES, OTHER_LABEL, Columns
 from burnish.datasets.curation import OWN_STORE
-from burnish.datasets.digests import element, reduced
+from burnish.datasets.digests import RowForm, reduced
 from burnish.datasets.lines import (
     ASK,
     CODE,
     CONTENT_BYTES,
     CORRECTED,
+    EXAM,
+    FETCHED,
     UNCERTAIN,
     Bytes,
     Keys,
     Lines,
-    Said,
+    Numbers,
     Segment,
-    blank,
     from_bytes,
     joined,
-    key_of,
-    pack,
     to_bytes,
 )
-from burnish.datasets.model import Reason, Row, Split
+from burnish.datasets.model import Split
+from burnish.datasets.turns import Actor, Codes, Queue, Spoken, same_people
 from burnish.feedback.model import RawRecord, Selection
 from burnish.feedback.plain import Plain, plain
 from burnish.feedback.ports import Parse, RawLog
@@ -46,8 +47,7 @@ _URI: Final = OWN_STORE + PREFIX
 _URI_LENGTH: Final = len(_URI) + 2 * CONTENT_BYTES
 _HEX: Final = frozenset("0123456789abcdef")
 _NO_CONTENT: Final = bytes(CONTENT_BYTES)
-_DRAWS: Final = 1 << 64  # how many a drawing has
-OTHER_LABEL: Final = 65_535  # what no label of the policy has
+_DRAWS: Final = 1 << 8 * DRAW_BYTES  # how many a drawing has
 
 Draws = NDArray[np.float64]
 
@@ -59,6 +59,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     labels: tuple[str, ...]
     validation: float
     epoch: int
+    exam: str = ""  # the policy's `holdout_source`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,15 +72,28 @@ class Read:
     labels: NDArray[np.uint16]  # their number in the policy, or OTHER_LABEL
     holdout: Draws  # the subject's fraction for each purpose
     validation: Draws
+    people: tuple[Actor, ...]  # each actor once
+    actors: Codes  # their number among `people`
+    happened: Numbers  # µs since 1970
     guess: Bytes  # the split, by code, as which a line is in `sum`; 0 if it is not in it
     sum: int
+
+    def spoken(self, first: int, lines: Numbers) -> Spoken:
+        """Return who spoke some of its lines, which are numbered from `first` on."""
+        queue = Queue(
+            happened=self.happened[lines],
+            identities=self.identities[lines],
+            lines=lines + first,
+        )
+        return Spoken(people=self.people, actors=self.actors[lines], queue=queue)
 
     def to_bytes(self) -> bytes:
         """Return it as one object, to cross from one process to another."""
         segments = [[segment.shard, segment.count] for segment in self.lines.segments]
         arrays = {name: getattr(self, name) for name in _OWN}
         arrays |= {name: getattr(self.lines, name) for name in _LINES}
-        return to_bytes({"segments": segments, "sum": f"{self.sum:x}"}, arrays)
+        header = {"segments": segments, "sum": f"{self.sum:x}", "people": self.people}
+        return to_bytes(header, arrays)
 
     @classmethod
     def from_bytes(cls, data: memoryview) -> "Read":
@@ -89,11 +103,14 @@ class Read:
         return cls(
             lines=Lines(segments=segments, **{name: arrays[name] for name in _LINES}),
             sum=int(header["sum"], 16),
+            people=tuple(header["people"]),
             **{name: arrays[name] for name in _OWN},
         )
 
 
-_OWN: Final = ("subjects", "identities", "labels", "holdout", "validation", "guess")
+_OWN: Final = (
+    "subjects", "identities", "labels", "holdout", "validation", "actors", "happened", "guess",
+)  # fmt: skip
 _LINES: Final = (
     "offset", "content", "found", "outcome", "sides", "flags", "ends", "blob",
 )  # fmt: skip
@@ -102,9 +119,11 @@ _LINES: Final = (
 def read_lines(shard: str, raws: Iterable[RawRecord], asked: Asked, parse: Parse) -> Read:
     """Return the lines that are, or may be, a model's; all are of one shard."""
     numbers = {label: number for number, label in enumerate(asked.labels)}
-    holdout = _drawer(asked, "holdout")
-    validation = _drawer(asked, "validation")
-    columns = _Columns()
+    splits = (Split.TRAIN, Split.VALIDATION)
+    forms = [[RowForm(label, split) for split in splits] for label in asked.labels]
+    codes = [CODE[split] for split in splits]
+    holdout, validation = _drawer(asked, "holdout"), _drawer(asked, "validation")
+    columns = Columns()
     sum_ = 0
     for raw in raws:
         said = plain(raw) or _slowly(shard, raw, parse)
@@ -115,120 +134,47 @@ def read_lines(shard: str, raws: Iterable[RawRecord], asked: Asked, parse: Parse
             continue
         found, content, payload = _content(said)
         label = numbers.get(said.final, OTHER_LABEL)
-        drawn = validation(said.subject_id)
+        subject = canonical(said.subject_id)
+        drawn = validation(subject)
         guess = 0
         if found == 0 and label != OTHER_LABEL:
-            split = Split.VALIDATION if _unit(drawn) < asked.validation else Split.TRAIN
-            guess = CODE[split]
-            row = Row(
-                subject=said.subject_id,
-                label=said.final,
-                payload_sha256=PREFIX + content.hex(),
-                split=split,
-            )
-            sum_ += element(row)
+            split = int.from_bytes(drawn, "big") / _DRAWS < asked.validation
+            guess = codes[split]
+            sum_ += forms[label][split].element(subject, content)
+        flags = CORRECTED if said.corrected else 0
+        if said.selection is Selection.UNCERTAINTY:
+            flags |= UNCERTAIN
+        if said.source == asked.exam:
+            flags |= EXAM
+        if payload:
+            flags |= FETCHED
         columns.add(raw, said, payload, content)
-        columns.marks.append(
-            (
-                found,
-                0,
-                said.corrected * CORRECTED + (said.selection is Selection.UNCERTAINTY) * UNCERTAIN,
-                guess,
-            )
-        )
+        columns.found.append(found)
+        columns.flags.append(flags)
+        columns.guess.append(guess)
         columns.labels.append(label)
-        columns.draws.append(holdout(said.subject_id) + drawn)
-    return columns.read(shard, reduced(sum_))
+        columns.draws.append(holdout(subject) + drawn)
+    return _read(columns, shard, reduced(sum_))
 
 
-class _Columns:
-    """Columns while they grow."""
-
-    def __init__(self) -> None:
-        self.marks: list[tuple[int, int, int, int]] = []  # found, outcome, flags, guess
-        self.labels: list[int] = []
-        self.draws: list[bytes] = []  # of holdout, then of validation, 8 bytes each
-        self._offsets: list[int] = []
-        self._keys: list[tuple[int, int]] = []
-        self._contents: list[bytes] = []
-        self._blob: list[bytes] = []
-
-    def add(
-        self, raw: RawRecord, said: Plain | Verdict, payload: str | None, content: bytes
-    ) -> None:
-        """Add what a line says."""
-        self._offsets.append(raw.offset)
-        self._keys.append((key_of(said.subject_id), key_of(said.source, said.id)))
-        self._contents.append(content)
-        self._blob.append(
-            pack(
-                Said(
-                    said.source,
-                    said.id,
-                    said.subject_id,
-                    said.final,
-                    said.corrected,
-                    said.occurred_at,
-                    raw.received_at,
-                    said.predicted,
-                    said.prediction_id,
-                    said.selection,
-                    payload,
-                    said.actor,
-                )
-            )
-        )
-
-    def add_unreadable(self, shard: str, raw: RawRecord) -> None:
-        """Add a line that says nothing, under keys that no other line has."""
-        self._offsets.append(raw.offset)
-        key = key_of("", shard, str(raw.offset))
-        self._keys.append((key, key))
-        self._contents.append(_NO_CONTENT)
-        code = CODE[Reason.UNREADABLE]
-        self.marks.append((code, code, 0, 0))
-        self.labels.append(OTHER_LABEL)
-        self.draws.append(bytes(16))
-        self._blob.append(blank(raw.source, raw.id, raw.received_at))
-
-    def read(self, shard: str, sum_: int) -> Read:
-        """Return them as arrays."""
-        count = len(self._offsets)
-        marks = np.array(self.marks, np.uint8).reshape(count, 4)
-        keys = np.array(self._keys, np.uint64).reshape(count, 2)
-        draws = np.frombuffer(b"".join(self.draws), ">u8").reshape(count, 2) / _DRAWS
-        return Read(
-            lines=Lines(
-                segments=(Segment(shard=shard, count=count),) if count else (),
-                offset=np.array(self._offsets, np.int64),
-                content=np.frombuffer(b"".join(self._contents), np.uint8).reshape(
-                    count, CONTENT_BYTES
-                ),
-                found=marks[:, 0],
-                outcome=marks[:, 1],
-                sides=np.zeros(count, np.uint8),
-                flags=marks[:, 2],
-                ends=np.cumsum([len(one) for one in self._blob], dtype=np.int64),
-                blob=np.frombuffer(b"".join(self._blob), np.uint8),
-            ),
-            subjects=keys[:, 0],
-            identities=keys[:, 1],
-            labels=np.array(self.labels, np.uint16),
-            holdout=draws[:, 0],
-            validation=draws[:, 1],
-            guess=marks[:, 3],
-            sum=sum_,
-        )
+def _read(columns: Columns, shard: str, sum_: int) -> Read:
+    return Read(
+        lines=columns.lines(shard), sum=sum_, people=tuple(columns.people), **columns.beside()
+    )
 
 
 def gathered(parts: Sequence[Read]) -> Read:
     """Return all lines of several reads, in their order."""
     if not parts:
-        return _Columns().read("", 0)
+        return _read(Columns(), "", 0)
+    people, actors = same_people([(part.people, part.actors) for part in parts])
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _OWN}
+    columns["actors"] = actors
     return Read(
         lines=joined([part.lines for part in parts]),
         sum=reduced(sum(part.sum for part in parts)),
-        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in _OWN},
+        people=people,
+        **columns,
     )
 
 
@@ -245,20 +191,15 @@ def _content(said: Plain | Verdict) -> tuple[int, bytes, str | None]:
     if payload is not None and len(payload) == _URI_LENGTH and payload.startswith(_URI):
         name = payload[len(_URI) :]
         if _HEX.issuperset(name):
-            content = bytes.fromhex(name)
             # What its prediction says may forbid it still.
-            return (0 if said.prediction_id is None else ASK), content, ""
+            return (0 if said.prediction_id is None else ASK), bytes.fromhex(name), ""
     return ASK, _NO_CONTENT, payload
 
 
-def _drawer(asked: Asked, purpose: str) -> Callable[[str], bytes]:
-    """Return what draws as `splits.fraction` does, without its last division."""
+def _drawer(asked: Asked, purpose: str) -> Callable[[bytes], bytes]:
+    """Return what draws as `splits.fraction` does, of JSON, without its last division."""
     head = canonical([asked.model, asked.epoch, purpose])[:-1] + b","
-    return lambda subject: sha256(head + canonical(subject) + b"]").digest()[:8]
-
-
-def _unit(drawn: bytes) -> float:
-    return int.from_bytes(drawn, "big") / _DRAWS
+    return lambda subject: sha256(head + subject + b"]").digest()[:DRAW_BYTES]
 
 
 class SerialReader:

@@ -1,31 +1,22 @@
 """Building dataset versions, and reading them back."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
-
-import numpy as np
+from datetime import datetime
 
 from burnish.datasets import manifest as files
-from burnish.datasets.accounting import Totals
-from burnish.datasets.assembly import assembled
-from burnish.datasets.contents import Contents, known
-from burnish.datasets.digests import digest_of, from_text, to_text
-from burnish.datasets.growth import Grown, grow
-from burnish.datasets.layers import History, Layer
-from burnish.datasets.looking import Missing, World, absent
+from burnish.datasets.building import Builder, Built
+from burnish.datasets.digests import digest_of, to_text
+from burnish.datasets.looking import Missing
 from burnish.datasets.looks import budget
-from burnish.datasets.manifest import Corrections, File, Manifest, Source, State
-from burnish.datasets.model import Dataset, Fate, OffsetsAhead, Reason, Row
+from burnish.datasets.manifest import Corrections, Manifest, Source, State
+from burnish.datasets.model import Dataset, Fate, Reason, Row
 from burnish.datasets.ports import DatasetUnit, Reader
-from burnish.datasets.reading import Asked, Read
-from burnish.datasets.settling import settled
-from burnish.datasets.sides import ledger_of
 from burnish.datasets.splits import Ledger
-from burnish.datasets.versions import load_fates, load_rows
+from burnish.datasets.versions import load_fates, load_ledger, load_rows
+from burnish.datasets.watermarks import sql_sources
 from burnish.feedback.ports import RawLog
-from burnish.feedback.prediction import Prediction
-from burnish.feedback.verdict import Offsets, Verdict
+from burnish.feedback.verdict import Offsets
 from burnish.kernel.audit import SYSTEM, Actor
 from burnish.kernel.clock import Clock
 from burnish.kernel.errors import Stale
@@ -58,6 +49,7 @@ class DatasetService:
         other builds of this model kept finishing first.
         """
         for attempt in range(1, BUILD_ATTEMPTS + 1):
+            began = self.clock()  # what is erased from here on may be in it
             with self.units() as unit:
                 known = unit.datasets.built(policy.name, offsets, policy.digest)
                 if known and unit.tombstones.since(policy.name, known.created_at):
@@ -66,8 +58,8 @@ class DatasetService:
                 spent = parent and budget(unit.looks, parent, policy.dataset).spent
             if known is not None:
                 return known
-            below, grown = self._grow(policy, offsets, parent, spent=bool(spent))
-            dataset = self._store(policy, offsets, parent, below, grown)
+            built = self._builder.build(policy, offsets, parent, spent=bool(spent))
+            dataset = self._store(policy, offsets, parent, built, at=began)
             try:
                 return self._publish(dataset, actor)
             except Stale:
@@ -99,9 +91,7 @@ class DatasetService:
 
     def ledger(self, dataset: Dataset) -> Ledger:
         """Return every side that a subject or a content was on up to this version."""
-        manifest = self.manifest(dataset)
-        state = files.load_value(self.objects, manifest.state, State)
-        return ledger_of(files.load_history(self.objects, manifest), state.rest)
+        return load_ledger(self.objects, dataset)
 
     def effective_since(self, dataset: Dataset, offsets: Offsets) -> int:
         """Count the effective corrections of a version whose verdicts lie beyond the offsets."""
@@ -115,120 +105,41 @@ class DatasetService:
         parent = self.get(dataset.parent) if dataset.parent else None
         rotated = parent is not None and dataset.epoch > parent.epoch
         spent = rotated or Reason.RESERVED.value in dataset.left_out
-        totals = self._settle(policy, dataset.offsets, parent, spent=spent).totals
+        built = self._builder.from_nothing(policy, dataset.offsets, parent, spent=spent)
+        totals = built.totals
         return digest_of(totals.sum, totals.rows, policy.digest)
 
-    def _grow(
-        self, policy: ModelPolicy, offsets: Offsets, parent: Dataset | None, *, spent: bool
-    ) -> tuple[list[tuple[File, Layer]], Grown]:
-        """Return the parent's layers that the version keeps, and what it adds to them."""
-        if spent or not self._grows(policy):
-            return [], self._settle(policy, offsets, parent, spent=spent)
-        self._check_persisted(offsets)
-        layers: list[tuple[File, Layer]] = []
-        since: Offsets = {}
-        totals = Totals.none(policy.labels)
-        open_: list[int] = []
-        ledger = Ledger(holdout_source=policy.dataset.holdout_source)
-        if parent is not None:
-            manifest = self.manifest(parent)
-            state = files.load_value(self.objects, manifest.state, State)
-            ledger = state.rest.under(policy.dataset)
-            if ledger == state.rest and _continues(parent, policy, offsets):
-                layers = files.load_layers(self.objects, manifest, check=False)
-                since, open_ = parent.offsets, state.open
-                totals = _totals(manifest)
-            else:
-                ledger = self.ledger(parent).under(policy.dataset)
-        grown = grow(
-            History(policy.name, [layer for _, layer in layers]),
-            self._read(policy, since, offsets, ledger.epoch),
-            policy,
-            ledger=ledger,
-            world=self._world(policy),
-            totals=totals,
-            open_=np.array(open_, np.int64),
-            parent={} if parent is None else parent.offsets,
+    @property
+    def _builder(self) -> Builder:
+        return Builder(
+            raw_log=self.raw_log,
+            reader=self.reader,
+            objects=self.objects,
+            units=self.units,
+            missing=self.missing,
         )
-        return layers, grown
-
-    def _grows(self, policy: ModelPolicy) -> bool:
-        """Tell whether a line can only change by lines that it shares something with."""
-        rules = policy.dataset
-        if rules.holdout_source or rules.actor_share < 1:
-            return False
-        with self.units() as unit:
-            return not (
-                unit.tombstones.identities(policy.name)
-                or unit.payloads.stand_ins(rules.near_duplicate)
-                or unit.payloads.unreadable()
-            )
-
-    def _settle(
-        self, policy: ModelPolicy, offsets: Offsets, parent: Dataset | None, *, spent: bool
-    ) -> Grown:
-        """Return a build from nothing by every rule there is."""
-        self._check_persisted(offsets)
-        ledger = Ledger(holdout_source=policy.dataset.holdout_source)
-        if parent is not None:
-            ledger = self.ledger(parent)
-        with self.units() as unit:
-            erased = unit.tombstones.identities(policy.name)
-        return settled(
-            self._read(policy, {}, offsets, ledger.under(policy.dataset).epoch),
-            policy,
-            self._world(policy),
-            partial(assembled, policy=policy, parent=ledger, erased=erased, spent=spent),
-            erased=erased,
-            parent={} if parent is None else parent.offsets,
-        )
-
-    def _read(self, policy: ModelPolicy, since: Offsets, offsets: Offsets, epoch: int) -> Read:
-        asked = Asked(
-            model=policy.name,
-            labels=policy.labels,
-            validation=policy.dataset.validation,
-            epoch=epoch,
-        )
-        return self.reader.read(asked, since, offsets)
-
-    def _world(self, policy: ModelPolicy) -> World:
-        def contents(verdicts: Sequence[Verdict]) -> Contents:
-            with self.units() as unit:
-                return known(unit.payloads, policy, verdicts)
-
-        return World(self._predictions, self.missing or partial(absent, self.objects), contents)
-
-    def _check_persisted(self, offsets: Offsets) -> None:
-        persisted = self.raw_log.end()
-        for shard, end in sorted(offsets.items()):
-            if end > persisted.get(shard, 0):
-                raise OffsetsAhead(
-                    f"Shard {shard!r} is persisted up to offset {persisted.get(shard, 0)}, not"
-                    f" {end}: seal what ingest has accepted, then build again.",
-                    shard=shard,
-                    persisted=persisted.get(shard, 0),
-                    asked=end,
-                )
-
-    def _predictions(self, ids: Collection[str]) -> Mapping[str, Prediction]:
-        with self.units() as unit:
-            return unit.predictions.lookup(ids)
 
     def _store(
         self,
         policy: ModelPolicy,
         offsets: Offsets,
         parent: Dataset | None,
-        below: list[tuple[File, Layer]],
-        grown: Grown,
+        built: Built,
+        *,
+        at: datetime,
     ) -> Dataset:
         """Put every file of the version; nobody sees them until its row appears."""
         number = 1 if parent is None else parent.number + 1
         id_ = DatasetId(f"{policy.name}@{number}")
-        totals = grown.totals
+        grown, totals = built.grown, built.grown.totals
         digest = digest_of(totals.sum, totals.rows, policy.digest)
-        state = State(rest=grown.rest, open=grown.open.tolist())
+        state = State(
+            rest=grown.rest,
+            open=grown.open.tolist(),
+            standings=list(grown.standings),
+            erased=built.erased,
+            noted=built.noted,
+        )
         contents = Manifest(
             format=files.FORMAT,
             id=id_,
@@ -237,12 +148,15 @@ class DatasetService:
             policy_digest=policy.digest,
             parent=None if parent is None else parent.id,
             epoch=grown.rest.epoch,
-            sources=[Source(kind="raw_log", offsets=offsets, records=totals.records)],
+            sources=[
+                Source(kind="raw_log", offsets=offsets, records=totals.records),
+                *sql_sources(self.raw_log, policy.name, offsets),
+            ],
             counts=totals.counts,
             corrections=Corrections(effective=totals.effective, since_parent=grown.since),
             left_out=totals.left_out,
             sum=to_text(totals.sum),
-            layers=files.store_layers(self.objects, digest, below, grown.layer),
+            layers=files.store_layers(self.objects, digest, built.below, grown.layer),
             state=files.store_value(self.objects, digest, "state", state),
             tools=dict(self.tools),
         )
@@ -259,7 +173,7 @@ class DatasetService:
             corrections=totals.effective,
             left_out=totals.left_out,
             manifest=manifest.sha256,
-            created_at=self.clock(),
+            created_at=at,
             epoch=grown.rest.epoch,
         )
 
@@ -279,20 +193,3 @@ class DatasetService:
             unit.outbox.publish("DatasetBuilt", dataset.model, dataset.id, facts)
             unit.commit()
         return dataset
-
-
-def _continues(parent: Dataset, policy: ModelPolicy, offsets: Offsets) -> bool:
-    """Tell whether a build may go on from its parent: same rules, and no line less."""
-    return parent.policy_digest == policy.digest and all(
-        offsets.get(shard, 0) >= end for shard, end in parent.offsets.items()
-    )
-
-
-def _totals(manifest: Manifest) -> Totals:
-    return Totals(
-        sum=from_text(manifest.sum),
-        counts=manifest.counts,
-        left_out=manifest.left_out,
-        effective=manifest.corrections.effective,
-        records=manifest.sources[0].records,
-    )

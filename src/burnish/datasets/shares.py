@@ -5,20 +5,21 @@ does: with two hundred corrections of one person, ten of others and a share of 0
 hundred count. Where there are too few actors to keep to the share at all, an equal part is theirs:
 a lone actor is not capped.
 
-Which of an actor's corrections count is a function of the set: those that happened first. What
-counted once goes on counting while the others' corrections grow. The holdout is drawn afterwards,
-so that one actor does not fill it either.
+Which of an actor's corrections count is a function of the set: those that happened first, as
+`turns` puts them in order. What counted once goes on counting while the others' corrections grow.
+The holdout is drawn afterwards, so that one actor does not fill it either.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 from burnish.datasets.model import Example, Reason
+from burnish.datasets.turns import Actor, turn_of
 from burnish.feedback.verdict import Place
 
 _ROUNDING = 1e-9  # a share of 0.3 of 10 is 3, whatever the nearest floats say
 
-Actors = Mapping[str | None, int]  # effective corrections of each; None: all without an actor
+Actors = Mapping[Actor, int]  # effective corrections of each
 
 
 def allowance(counts: Actors, share: float) -> int:
@@ -37,6 +38,11 @@ def allowance(counts: Actors, share: float) -> int:
     return 0
 
 
+def counted(examples: Iterable[Example], exempt: Collection[str]) -> list[Example]:
+    """Return those examples of which shares are made; arguments as of `over_share`."""
+    return [one for one in examples if one.verdict.corrected and one.subject not in exempt]
+
+
 def over_share(
     examples: Iterable[Example], share: float, *, exempt: Collection[str] = frozenset()
 ) -> dict[Place, Reason]:
@@ -47,13 +53,12 @@ def over_share(
         share: the greatest that one actor may have, of 1.
         exempt: subjects of an exam: they teach nothing, so they neither count nor are counted.
     """
-    made: defaultdict[str | None, list[Example]] = defaultdict(list)
-    for example in examples:
-        if example.verdict.corrected and example.subject not in exempt:
-            made[example.verdict.actor].append(example)
+    made: defaultdict[Actor, list[Example]] = defaultdict(list)
+    for example in counted(examples, exempt):
+        made[example.verdict.actor].append(example)
     most = allowance(Counter({actor: len(mine) for actor, mine in made.items()}), share)
     over: dict[Place, Reason] = {}
     for mine in made.values():
-        mine.sort(key=lambda example: example.verdict.recency)
+        mine.sort(key=lambda example: turn_of(example.verdict))
         over.update((example.verdict.place, Reason.ACTOR_SHARE) for example in mine[most:])
     return over

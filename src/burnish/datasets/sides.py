@@ -14,8 +14,10 @@ from burnish.datasets.layers import History
 from burnish.datasets.lines import (
     CONTENT_HELD,
     CONTENT_TRAINED,
+    HELD,
     SUBJECT_HELD,
     SUBJECT_TRAINED,
+    TRAINED,
     Bytes,
     Lines,
     address,
@@ -50,7 +52,7 @@ def ledger_of(history: History, rest: Ledger) -> Ledger:
     """Return the whole ledger: what lines carry, and the rest."""
     sets = {name: set(getattr(rest, name)) for name in _SETS}
     state = history.state(np.arange(len(history)))
-    marked = np.nonzero(state.sides)[0]
+    marked = np.nonzero(state.sides & (HELD | TRAINED))[0]
     for line, verdict in zip(marked.tolist(), history.verdicts(marked), strict=True):
         marks = int(state.sides[line])
         content = address(state.content[line])

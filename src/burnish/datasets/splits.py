@@ -17,7 +17,8 @@ goes to the training side then, so that the new one is drawn only from subjects 
 looked at. Until there are enough of those, they are kept for it: left out, on no side.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from msgspec import Struct, structs
@@ -103,9 +104,8 @@ class Divided(Struct, frozen=True, kw_only=True):
     left_out: dict[Place, Reason]
 
 
-def judges(rows: Iterable[Row], policy: DatasetPolicy) -> bool:
-    """Tell whether a new epoch's rows hold out enough to judge by."""
-    held = sum(row.split is Split.HOLDOUT for row in rows)
+def judges(held: int, policy: DatasetPolicy) -> bool:
+    """Tell whether so many held-out examples are enough to judge by in a new epoch."""
     return held >= min(policy.holdout, FRESH_MIN)
 
 
@@ -127,6 +127,7 @@ def divide(
     reserved: Collection[str] = frozenset(),
     elsewhere: Elsewhere = NOWHERE,
     worn: bool = False,
+    fractions: Mapping[str, Mapping[Place, float]] = MappingProxyType({}),
 ) -> Divided:
     """Put each example on its side.
 
@@ -137,6 +138,7 @@ def divide(
         reserved: the subjects of `holdout_source`: held out or nowhere.
         elsewhere: examples that are not among these.
         worn: whether subjects that were never on a side are kept for the next holdout.
+        fractions: those that are known already, by purpose, and by the place of the verdict.
     """
     held: list[Example] = []
     trained: list[Example] = []
@@ -158,6 +160,9 @@ def divide(
         free = []
 
     def draw(purpose: str, example: Example) -> float:
+        known = fractions.get(purpose, {}).get(example.verdict.place)
+        if known is not None:
+            return known
         return fraction(policy.name, ledger.epoch, purpose, example.subject)
 
     free.sort(key=lambda example: (draw("holdout", example), example.subject))

@@ -6,8 +6,10 @@ import numpy as np
 
 from burnish.datasets.layers import History
 from burnish.datasets.lines import NAMES, SPLITS, address
-from burnish.datasets.manifest import load_history, load_manifest
+from burnish.datasets.manifest import State, load_history, load_manifest, load_value
 from burnish.datasets.model import Dataset, Fate, Reason, Row, Split
+from burnish.datasets.sides import ledger_of
+from burnish.datasets.splits import Ledger
 from burnish.feedback.verdict import Verdict
 from burnish.kernel.objects import Objects
 
@@ -17,6 +19,16 @@ _AT_ONCE = 16_384  # lines that are Python objects at one time
 def load_rows(objects: Objects, dataset: Dataset) -> list[Row]:
     """Return a version's examples, sorted by subject. Raises DatasetCorrupt."""
     return rows_of(load_history(objects, load_manifest(objects, dataset)))
+
+
+def load_ledger(objects: Objects, dataset: Dataset) -> Ledger:
+    """Return every side that a subject or a content was on up to a version.
+
+    Raises DatasetCorrupt.
+    """
+    manifest = load_manifest(objects, dataset)
+    state = load_value(objects, manifest.state, State)
+    return ledger_of(load_history(objects, manifest), state.rest)
 
 
 def rows_of(history: History) -> list[Row]:

@@ -139,7 +139,8 @@ class FeedbackRecord(Struct, frozen=True, kw_only=True):
     reason_code: str | None = None
 
 
-class RawRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+# gc=False: builds hold hundreds of thousands at once, and none can be part of a cycle.
+class RawRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One line of the raw log: what came in, verbatim, with its place and time of receipt."""
 
     offset: int  # in its shard, from 0, without gaps

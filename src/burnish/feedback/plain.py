@@ -24,7 +24,7 @@ _Payload = Annotated[str, Meta(min_length=1, max_length=4000)]
 _Prediction = Annotated[str, Meta(pattern=_V1["prediction_id"]["pattern"])]
 
 
-class _Body(Struct, frozen=True, forbid_unknown_fields=True):
+class _Body(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A record of schema version 1 with its identity beside it."""
 
     source: _Name
@@ -44,7 +44,7 @@ class _Body(Struct, frozen=True, forbid_unknown_fields=True):
     schema_version: Literal[1] = 1
 
 
-class Plain(Struct, frozen=True):
+class Plain(Struct, frozen=True, gc=False):
     """What such a line says."""
 
     source: str

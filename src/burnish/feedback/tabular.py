@@ -115,6 +115,16 @@ def identity(place: Cursor) -> str:
     return f"{key}@{watermark}"
 
 
+def place_of(id_: str) -> tuple[str, str]:
+    """Return the watermark and the key of a row by its id, as texts.
+
+    >>> place_of("42@2026-05-01 12:00:00+00")
+    ('2026-05-01 12:00:00+00', '42')
+    """
+    key, _, watermark = id_.rpartition("@")
+    return watermark, key
+
+
 def _fields(values: Mapping[str, Any]) -> dict[str, Any]:
     fields = {name: _plain(name, values.get(name)) for name in _FIELDS}
     given = {name: value for name, value in fields.items() if value is not None}

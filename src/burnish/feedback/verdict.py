@@ -15,7 +15,8 @@ Place = tuple[str, int]  # shard and offset: names one line of the raw log
 _MAX_TEXT: Final = 255  # characters of a label, as the tables hold it
 
 
-class Verdict(Struct, frozen=True, kw_only=True):
+# gc=False: builds hold hundreds of thousands at once, and none can be part of a cycle.
+class Verdict(Struct, frozen=True, kw_only=True, gc=False):
     """One line of the raw log, read: who said what of which subject. A row of table `feedback`."""
 
     source: str

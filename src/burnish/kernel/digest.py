@@ -1,11 +1,13 @@
 """Content addresses: `sha256:<64 hex digits>` of bytes, or of a value's one canonical encoding."""
 
 import hashlib
+import re
 from collections.abc import Iterable
 
 import msgspec
 
 _CANONICAL = msgspec.json.Encoder(order="deterministic")
+_HEX = re.compile(r"[0-9a-f]{64}")
 PREFIX = "sha256:"
 
 
@@ -35,6 +37,6 @@ def canonical(value: object) -> bytes:
 def hexadecimal(address: str) -> str:
     """Return the 64 hex digits of a content address. Raises ValueError if it is not one."""
     name = address.removeprefix(PREFIX)
-    if len(name) != hashlib.sha256().digest_size * 2 or not set(name) <= set("0123456789abcdef"):
+    if _HEX.fullmatch(name) is None:
         raise ValueError(f"{address!r} is not a digest: write sha256:<64 hex digits>")
     return name

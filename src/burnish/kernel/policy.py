@@ -17,6 +17,7 @@ from burnish.kernel.window import Window
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
 _LONGEST_SHARD = 63  # characters, as the tables hold it
+_SHOWS = "image-"  # kinds whose inputs are photos
 _LARGEST_PAGE = 10_000  # rows
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
 _LONGEST_DAYS = 36_500  # a century stands for "always"
@@ -100,6 +101,16 @@ def shard_of(model: str, source: str) -> str:
     return f"sql.{model}.{source}"
 
 
+def source_of(model: str, shard: str) -> str | None:
+    """Return the SQL source of a model whose rows a shard holds; None if it holds others.
+
+    >>> source_of("laundry", "sql.laundry.tasks"), source_of("laundry", "0")
+    ('tasks', None)
+    """
+    name = shard.removeprefix(shard_of(model, ""))
+    return None if name == shard else name
+
+
 class PayloadPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which URIs a record may name as its input; our own store always."""
 
@@ -177,6 +188,12 @@ class ModelPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     release: ReleasePolicy = field(default_factory=ReleasePolicy)
     monitor: MonitorPolicy = field(default_factory=MonitorPolicy)
     sources: dict[str, SqlSource] = field(default_factory=dict)
+
+    @property
+    def compares_photos(self) -> bool:
+        """Whether an input must be looked at before it is known to show what no other shows."""
+        shows = self.kind.value.startswith(_SHOWS)
+        return shows and self.dataset.near_duplicate is not NearDuplicate.OFF
 
     @property
     def digest(self) -> str:

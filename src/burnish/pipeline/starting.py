@@ -24,6 +24,10 @@ class RunStarting:
         run = self._unit.runs.active(model)
         return None if run is None or run.state is RunState.HELD else run.id
 
+    def offsets(self, run: RunId) -> Offsets:
+        """Return up to where a run has read: beyond its decision's, where it has sources."""
+        return self._unit.runs.get(run).offsets
+
     def start(
         self, policy: ModelPolicy, decision: Decision, offsets: Offsets, *, actor: Actor
     ) -> RunId | None:

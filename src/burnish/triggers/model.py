@@ -12,6 +12,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
+from burnish.datasets.contents import Noted
 from burnish.feedback.verdict import Offsets
 from burnish.kernel.errors import Conflict, InvalidInput
 
@@ -74,6 +75,7 @@ class Tally(Struct, frozen=True, kw_only=True):
     effective: int = 0  # corrections that would train
     confirmed: int = 0  # examples that correct nothing
     left_out: dict[str, int] = field(default_factory=dict)  # reason of `datasets` -> records
+    places: tuple[str, ...] = ()  # where inputs lie that nobody has fetched yet; not all of many
 
     @property
     def records(self) -> int:
@@ -86,6 +88,7 @@ class Trained(Struct, frozen=True, kw_only=True):
 
     at: datetime
     offsets: Offsets  # shard -> first offset that was not in it
+    run: str | None = None  # which may read on in its sources; None: nobody knows any more
 
 
 class Alert(Struct, frozen=True, kw_only=True):
@@ -130,7 +133,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     alert: Alert | None = None
     answered: str | None = None  # key of the alert that a training has answered
     ask: Ask | None = None
-    unknown: tuple[str, ...] = ()  # predictions and inputs that nobody knew yet
+    unknown: tuple[str, ...] = ()  # predictions that nobody knew yet
 
 
 class Decision(Struct, frozen=True, kw_only=True):
@@ -168,6 +171,7 @@ class DecisionEntry(Struct, frozen=True, kw_only=True):
     run: str | None
     hold: Hold | None = None
     facts: Facts | None = None  # None: stored before facts were
+    noted: Noted | None = None  # how much was known of inputs; None: stored before that was
 
     @property
     def decision(self) -> Decision:
@@ -194,8 +198,16 @@ class Memory(Struct, frozen=True, kw_only=True):
     ask: Ask | None = None
 
     @classmethod
-    def after(cls, decision: Decision, facts: Facts, *, at: datetime, offsets: Offsets) -> "Memory":
-        """Return what is known once a decision was made on these facts."""
+    def after(
+        cls,
+        decision: Decision,
+        facts: Facts,
+        *,
+        at: datetime,
+        offsets: Offsets,
+        run: str | None = None,
+    ) -> "Memory":
+        """Return what is known once a decision was made on these facts, and began this run."""
         if not decision.fire:
             waits = facts.ask is not None and facts.ask.waits
             return cls(
@@ -204,4 +216,4 @@ class Memory(Struct, frozen=True, kw_only=True):
                 ask=facts.ask if waits else None,
             )
         answers = facts.alert.key if facts.alert else facts.answered
-        return cls(trained=Trained(at=at, offsets=offsets), answered=answers)
+        return cls(trained=Trained(at=at, offsets=offsets, run=run), answered=answers)

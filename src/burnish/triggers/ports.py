@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
-from burnish.datasets.contents import PayloadStore
+from burnish.datasets.contents import Noted, PayloadStore
 from burnish.feedback.ports import FeedbackStore
 from burnish.feedback.prediction import PredictionStore
 from burnish.feedback.verdict import Offsets
@@ -25,13 +25,16 @@ class DecisionStore(Protocol):
         *,
         at: datetime,
         offsets: Offsets,
+        noted: Noted,
         run: RunId | None,
     ) -> DecisionEntry:
         """Store a decision on the policy's model, with what it knew and the run that it started."""
         ...
 
-    def extend(self, entry: DecisionEntry, *, until: datetime, offsets: Offsets) -> DecisionEntry:
-        """Note that a decision still held at a later look, which found the feedback this far."""
+    def extend(
+        self, entry: DecisionEntry, *, until: datetime, offsets: Offsets, noted: Noted
+    ) -> DecisionEntry:
+        """Note that a decision still held at a later look, which found so much."""
         ...
 
     def latest(self, model: str) -> DecisionEntry | None:
@@ -72,6 +75,10 @@ class RunStarter(Protocol):
 
     def active(self, model: str) -> RunId | None:
         """Return the run of the model that is under way; it stays so until the unit ends."""
+        ...
+
+    def offsets(self, run: RunId) -> Offsets:
+        """Return up to where a run has read: beyond its decision's, where it has sources."""
         ...
 
     def start(

@@ -21,6 +21,7 @@ from typing import Final, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
+from burnish.datasets.contents import Noted
 from burnish.feedback.verdict import Offsets
 from burnish.kernel.policy import ModelPolicy
 from burnish.triggers.model import Ask, Decision, DecisionEntry, Facts, Memory, Tally
@@ -35,9 +36,15 @@ class Count(Protocol):
     """Counts the records of a stretch of the raw log anew."""
 
     def __call__(
-        self, policy: ModelPolicy, *, since: Offsets, upto: Offsets, unknown: Sequence[str]
+        self,
+        policy: ModelPolicy,
+        *,
+        since: Offsets,
+        upto: Offsets,
+        unknown: Sequence[str],
+        noted: Noted | None,
     ) -> Tally:
-        """Return what a dataset under the policy would have learnt from."""
+        """Return what a dataset under the policy would have learnt from, by what was known."""
         ...
 
 
@@ -166,7 +173,13 @@ class _Story:
     ) -> Tally:
         asked = (policy.digest, since, entry.id)
         if self._tallied is None or self._tallied[0] != asked:
-            counted = self._count(policy, since=since, upto=entry.offsets, unknown=facts.unknown)
+            counted = self._count(
+                policy,
+                since=since,
+                upto=entry.offsets,
+                unknown=facts.unknown,
+                noted=entry.noted,
+            )
             self._tallied = asked, counted
         return self._tallied[1]
 

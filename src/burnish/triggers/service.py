@@ -7,8 +7,11 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from burnish.datasets.contents import Noted
+from burnish.datasets.model import Reason
 from burnish.feedback.verdict import Offsets
 from burnish.kernel.audit import SYSTEM, Actor
+from burnish.kernel.ids import RunId
 from burnish.kernel.policy import ModelPolicy
 from burnish.triggers.counting import Counted, count
 from burnish.triggers.model import (
@@ -33,6 +36,9 @@ NOTED_EVERY: Final = timedelta(seconds=20)
 # After so long without a look, the same decision is stored again: nobody watched in between.
 UNWATCHED: Final = timedelta(seconds=60)
 
+# Why records do not count that would, once more is known of their inputs.
+_WAITING: Final = frozenset({Reason.PAYLOAD_NOT_SEEN.value, Reason.PAYLOAD_NOT_STORED.value})
+
 Units = Callable[[], TriggerUnit]
 
 
@@ -42,6 +48,7 @@ class Look(Struct, frozen=True, kw_only=True):
     latest: DecisionEntry | None  # the decision before
     facts: Facts
     offsets: Offsets
+    noted: Noted
     decision: Decision
 
 
@@ -101,7 +108,9 @@ def consider(
         if known is None:
             entry = _settle(unit, policy, found, now)
         else:
-            entry = unit.decisions.extend(known, until=now, offsets=found.offsets)
+            entry = unit.decisions.extend(
+                known, until=now, offsets=found.offsets, noted=found.noted
+            )
         unit.commit()
     return entry
 
@@ -112,8 +121,8 @@ def look(unit: TriggerUnit, policy: ModelPolicy, *, now: datetime, ask: Ask | No
     latest = unit.decisions.latest(model)
     memory = _remembered(unit, latest)
     offsets = unit.feedback.offsets()
-    trained = memory.trained
-    counted = _still_counted(unit, policy, latest, offsets, now=now) or count(
+    trained = _read_on(unit, policy, memory.trained)
+    counted = _still_counted(unit, policy, latest, trained, offsets, now=now) or count(
         unit, policy, since=trained.offsets if trained else {}, upto=offsets
     )
     facts = Facts(
@@ -127,7 +136,7 @@ def look(unit: TriggerUnit, policy: ModelPolicy, *, now: datetime, ask: Ask | No
         unknown=counted.unknown,
     )
     decision = decide(policy.trigger, facts, now=now)
-    return Look(latest=latest, facts=facts, offsets=offsets, decision=decision)
+    return Look(latest=latest, facts=facts, offsets=offsets, noted=counted.noted, decision=decision)
 
 
 def explain(unit: TriggerUnit, policy: ModelPolicy, *, now: datetime) -> Explanation:
@@ -189,15 +198,25 @@ def _remembered(unit: TriggerUnit, latest: DecisionEntry | None) -> Memory:
     if latest is None:
         return Memory()
     if latest.facts is not None:
-        return Memory.after(latest.decision, latest.facts, at=latest.at, offsets=latest.offsets)
+        return Memory.after(
+            latest.decision, latest.facts, at=latest.at, offsets=latest.offsets, run=latest.run
+        )
     fired = unit.decisions.last_fired(latest.model)
     return Memory(trained=Trained(at=fired.at, offsets=fired.offsets) if fired else None)
+
+
+def _read_on(unit: TriggerUnit, policy: ModelPolicy, trained: Trained | None) -> Trained | None:
+    """Return the last training with all that its run has read in the policy's sources by now."""
+    if trained is None or trained.run is None or not policy.sources:
+        return trained
+    return replace(trained, offsets=unit.run_starter.offsets(RunId(trained.run)))
 
 
 def _still_counted(
     unit: TriggerUnit,
     policy: ModelPolicy,
     latest: DecisionEntry | None,
+    trained: Trained | None,
     offsets: Offsets,
     *,
     now: datetime,
@@ -207,9 +226,15 @@ def _still_counted(
         return None
     if latest.policy_digest != policy.digest or now - latest.until >= NOTED_EVERY:
         return None
-    if unit.feedback.has_news(policy.name, latest.offsets, offsets):
+    if latest.facts.trained != trained or unit.feedback.has_news(
+        policy.name, latest.offsets, offsets
+    ):
         return None
-    return Counted(tally=latest.facts.tally, unknown=())
+    if latest.noted is None or (
+        _WAITING & latest.facts.tally.left_out.keys() and latest.noted != unit.payloads.noted()
+    ):
+        return None
+    return Counted(tally=latest.facts.tally, unknown=(), noted=latest.noted)
 
 
 def _repeated(found: Look, policy: ModelPolicy, now: datetime) -> DecisionEntry | None:
@@ -239,7 +264,9 @@ def _settle(unit: TriggerUnit, policy: ModelPolicy, found: Look, now: datetime) 
             after={"rule": decision.rule, "hold": decision.hold},
             reason=ask.reason,
         )
-    return unit.decisions.add(policy, decision, facts, at=now, offsets=found.offsets, run=run)
+    return unit.decisions.add(
+        policy, decision, facts, at=now, offsets=found.offsets, noted=found.noted, run=run
+    )
 
 
 def _named(triggers: Collection[str]) -> list[Rule]:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from burnish.datasets.contents import Noted
 from burnish.feedback.verdict import Offsets
 from burnish.kernel.policy import ModelPolicy
 from burnish.models.ports import ModelStore
@@ -81,9 +82,15 @@ def travel(
         return counts_otherwise(held[entry.policy_digest], policy_of(entry))
 
     def counted(
-        policy: ModelPolicy, *, since: Offsets, upto: Offsets, unknown: Sequence[str]
+        policy: ModelPolicy,
+        *,
+        since: Offsets,
+        upto: Offsets,
+        unknown: Sequence[str],
+        noted: Noted | None,
     ) -> Tally:
-        return count(unit, policy, since=since, upto=upto, unknown=unknown).tally
+        found = count(unit, policy, since=since, upto=upto, unknown=unknown, noted=noted)
+        return found.tally
 
     steps = list(replay(history, policy_of, counted, recount=recount))
     changes = [step for step in steps if step.turns]

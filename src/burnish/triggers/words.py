@@ -20,7 +20,11 @@ _LEFT_OUT: Final[Mapping[str, str]] = {
     "prediction_foreign": "of another model's prediction",
     "prediction_expired": "of a prediction too old to judge",
     "payload_missing": "without an input",
-    "payload_not_stored": "with an input that lies elsewhere",
+    "payload_not_stored": "not fetched yet",
+    "payload_not_seen": "not looked at yet",
+    "payload_not_allowed": "with an input that nobody may read",
+    "payload_too_large": "with an input that is too large",
+    "payload_unreadable": "with an input that is no photo",
     "erased": "erased",
 }
 _DAY: Final = timedelta(days=1)
@@ -69,13 +73,21 @@ def left_out(facts: Facts) -> str:
     total = sum(number for _, number in reasons)
     if not total:
         return ""
-    said = ", ".join(f"{number} {_because(reason, number)}" for reason, number in reasons)
+    said = ", ".join(
+        f"{number} {_because(reason, number)}{_from(reason, facts)}" for reason, number in reasons
+    )
     return f"{total} record{'s' * (total != 1)} did not count: {said}"
 
 
 def _because(reason: str, number: int) -> str:
     words = _LEFT_OUT.get(reason) or reason.replace("_", " ")
     return words.format(s="s" * (number != 1))
+
+
+def _from(reason: str, facts: Facts) -> str:
+    """Return whom inputs are waited for from."""
+    waited = reason == "payload_not_stored" and facts.tally.places
+    return f" from {' and '.join(facts.tally.places)}" if waited else ""
 
 
 def _lead(policy: TriggerPolicy, facts: Facts, rule: Rule) -> str:

@@ -120,15 +120,15 @@ def test_what_was_looked_at_only_for_its_pixels_is_compared_once_a_policy_asks(
     payloads, pictures = _pictures(world)
     copies = [photo(5), HANDS["resized"](pixels(5))]
     names = [keep(world, data).removeprefix("burnish:") for data in copies]
-    for closely, expected in ((False, {}), (True, {max(names): min(names)})):
+    for closely, expected in ((False, {}), (True, dict.fromkeys(names, min(names)))):
         how = NearDuplicate.PERCEPTUAL if closely else NearDuplicate.CONTENT
         assert payloads.unseen(names, how) == sorted(names)
         pictures.note(
             {name: look_at(data, closely=closely) for name, data in zip(names, copies, strict=True)}
         )
         assert payloads.unseen(names, how) == []
-        assert payloads.stand_ins(NearDuplicate.PERCEPTUAL) == expected
-    assert payloads.stand_ins(NearDuplicate.CONTENT) == {}
+        assert payloads.shown(names, NearDuplicate.PERCEPTUAL) == expected
+    assert payloads.shown(names, NearDuplicate.CONTENT) == {one: one for one in names}
 
 
 def test_what_another_worker_has_seen_meanwhile_is_compared_too(world: World) -> None:
@@ -138,7 +138,7 @@ def test_what_another_worker_has_seen_meanwhile_is_compared_too(world: World) ->
     for turn, data in enumerate([photo(6), *(hand(pixels(6)) for hand in HANDS.values())]):
         names.append(keep(world, data).removeprefix("burnish:"))
         (one, other)[turn % 2].note({names[-1]: look_at(data, closely=True)})
-    assert payloads.stand_ins(NearDuplicate.PERCEPTUAL) == dict.fromkeys(names[1:], names[0])
+    assert payloads.shown(names, NearDuplicate.PERCEPTUAL) == dict.fromkeys(names, names[0])
 
 
 def _pictures(world: World) -> tuple[SqlPayloads, Pictures]:

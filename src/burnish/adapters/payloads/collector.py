@@ -5,13 +5,12 @@ costs in proportion to what is new.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol
-from urllib.parse import urlsplit
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -21,23 +20,27 @@ from burnish.adapters.payloads.pictures import Look, Pictures, look_at
 from burnish.adapters.sources.places import SourceFailed
 from burnish.adapters.sql.payloads import Fetched, SqlPayloads
 from burnish.datasets.advice import ADVICE
-from burnish.datasets.contents import Contents, elsewhere
-from burnish.datasets.curation import locate
+from burnish.datasets.contents import Names, place_of
 from burnish.datasets.model import Reason
 from burnish.feedback.admission import payload_allowed
 from burnish.feedback.ports import FeedbackUnit
 from burnish.feedback.prediction import PredictionStore
-from burnish.feedback.verdict import Offsets, Verdict
+from burnish.feedback.verdict import Offsets
 from burnish.imaging import UnreadableImage
 from burnish.kernel.clock import Clock
 from burnish.kernel.digest import digest
+from burnish.kernel.errors import BurnishError
 from burnish.kernel.objects import ObjectNotFound, Objects, payload_key
 from burnish.kernel.policy import ModelPolicy, NearDuplicate
 
 _log = structlog.get_logger("burnish.payloads")
 
-_PAGE: Final = 1000  # verdicts looked at, and URIs noted, at a time
+PAGE: Final = 200  # records whose inputs are looked up at a time, before it is others' turn
+_AGAIN: Final = 1000  # URIs that gave nothing, tried again by a run
+_BATCH: Final = 100  # inputs that are noted at a time: until then, nobody knows of them
 
+Down = dict[str, str]  # place -> why; who waits in vain for one input waits for no other there
+Each = Callable[[Callable[[str], Any]], Callable[[str], Any]]  # what to do where one fails
 Looks = dict[str, Look | None]  # digest -> what it shows, None if it is no image
 
 
@@ -48,6 +51,26 @@ class PayloadUnit(FeedbackUnit, Protocol):
     def predictions(self) -> PredictionStore:
         """What serving answered, with its captured inputs."""
         ...
+
+
+def _strict(one: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Fail with the first input that fails: a build must not begin without it."""
+    return one
+
+
+def _forgiving(one: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Log what nobody foresaw, and go on: one input must not keep all others from counting."""
+
+    def tried(name: str) -> Any:
+        try:
+            return one(name)
+        except BurnishError:  # our own store is down, say: all would fail
+            raise
+        except Exception:  # noqa: BLE001  it is tried again
+            _log.exception("payload.failed", name=_shown(name))
+            return None
+
+    return tried
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +86,7 @@ class PayloadCollector:
     parallel: int  # fetches at once
 
     def collect(self, policy: ModelPolicy, since: Offsets, *, again: bool = True) -> Offsets:
-        """Fetch and look at the inputs of the records beyond some offsets.
+        """Fetch and look at the inputs of all records beyond some offsets.
 
         Args:
             policy: the model's; only what its `payload.allow` covers is fetched.
@@ -73,66 +96,103 @@ class PayloadCollector:
         Returns the offsets up to which it has looked. Raises SourceFailed if a place where inputs
         lie does not answer; what the other places gave is kept.
         """
-        with (
-            closing(self.fetcher),
-            ThreadPoolExecutor(self.parallel, "payload") as pool,
-        ):
+        down: Down = {}
+        looked = since
+        with closing(self.fetcher), self._pool() as pool:
             if again:
-                self._fetch(pool, policy, self.payloads.failed(limit=_PAGE))
-            looked = dict(since)
+                self._fetch(pool, policy, self.payloads.failed(limit=_AGAIN), down)
             with self.views() as view:
                 ends = view.feedback.offsets()
-            for shard, end in sorted(ends.items()):
-                first = looked.get(shard, 0)
-                for verdicts in self._pages(policy.name, shard, first, end):
-                    self._bring(pool, policy, verdicts)
-                looked[shard] = max(first, end)
+            while (page := self.page(policy.name, looked, ends)) is not None:
+                names, looked = page
+                self._fetch(pool, policy, self._new(names), down)
+                self._look(pool, policy, names)
+        if down:
+            place, why = min(down.items())
+            raise SourceFailed(
+                f"Inputs of {policy.name} could not be fetched from {place}: {why}. Nothing was"
+                " built, and what serves goes on serving. Mend it and retry the run, or take the"
+                " place out of `payload.allow`.",
+                model=policy.name,
+                source=place,
+            )
         return looked
 
-    def _pages(self, model: str, shard: str, first: int, end: int) -> Iterator[list[Verdict]]:
-        while first < end:
+    def page(self, model: str, since: Offsets, upto: Offsets) -> tuple[Names, Offsets] | None:
+        """Return what the next records name, and the offsets behind them; None at the end."""
+        for shard, end in sorted(upto.items()):
+            first = since.get(shard, 0)
+            if first >= end:
+                continue
             with self.views() as view:
-                page = view.feedback.of_shard(shard, first, model=model, limit=_PAGE)
-            if not page:
-                return
-            yield page
-            first = page[-1].offset + 1
+                page = view.feedback.of_shard(shard, first, model=model, limit=PAGE)
+            behind = page[-1].offset + 1 if len(page) == PAGE else end
+            return Names.of(one for one in page if one.offset < end), {**since, shard: behind}
+        return None
 
-    def _bring(self, pool: Executor, policy: ModelPolicy, verdicts: list[Verdict]) -> None:
+    def look(self, policy: ModelPolicy, names: Names) -> Names:
+        """Look at what lies in our own store; return what is not there yet, or not known yet.
+
+        What was never fetched is none of it.
+        """
+        with self._pool() as pool:
+            return self._look(pool, policy, names, each=_forgiving)
+
+    def fetch(self, policy: ModelPolicy, names: Names) -> Names:
+        """Fetch and look at what lies elsewhere; return what a place that is down did not give."""
+        allow, down = policy.payload.allow, Down()
+        new = frozenset(uri for uri in self._new(names) if payload_allowed(uri, allow))
+        if new:
+            with closing(self.fetcher), self._pool() as pool:
+                self._fetch(pool, policy, new, down, each=_forgiving)
+        for place, why in sorted(down.items()):
+            _log.warning("payloads.down", model=policy.name, place=place, why=why)
+        return Names(uris=self._new(Names(uris=new)))
+
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.parallel, "payload")
+
+    def _new(self, names: Names) -> frozenset[str]:
+        return names.uris - self.payloads.fetched(names.uris).keys()
+
+    def _look(
+        self, pool: Executor, policy: ModelPolicy, names: Names, *, each: Each = _strict
+    ) -> Names:
         how = policy.dataset.near_duplicate
-        uris = elsewhere(verdicts)
-        fetched = self.payloads.fetched(uris)
-        self._fetch(pool, policy, uris - fetched.keys())
-        named = {one.prediction_id for one in verdicts if one.prediction_id is not None}
         with self.views() as view:
-            predictions = view.predictions.lookup(named)
-        found = locate(
-            verdicts,
-            predictions,
-            policy.feedback.window,
-            contents=Contents(fetched=self.payloads.fetched(uris)),
-        )
-        contents = {one for one in found.values() if not isinstance(one, Reason)}
-        look = partial(self._look, closely=how is NearDuplicate.PERCEPTUAL)
-        looks: Looks = {}
-        for one in pool.map(look, self.payloads.unseen(contents, how)):
-            looks |= one
-        self.pictures.note(looks)
+            predictions = view.predictions.lookup(names.predictions)
+        captured = (one.payload_sha256 for one in predictions.values())
+        given = (*self.payloads.fetched(names.uris).values(), *captured)
+        contents = names.contents | {
+            one for one in given if one is not None and not isinstance(one, Reason)
+        }
+        look = partial(self._look_at, closely=how is NearDuplicate.PERCEPTUAL)
+        gone: set[str] = set()
+        for batch in _batches(self.payloads.unseen(contents, how)):
+            looks: Looks = {}
+            for one in pool.map(each(look), batch):
+                looks |= one or {}
+            self.pictures.note(looks)
+            gone |= set(batch) - looks.keys()
+        return Names(contents=frozenset(gone), predictions=names.predictions - predictions.keys())
 
-    def _fetch(self, pool: Executor, policy: ModelPolicy, uris: Collection[str]) -> None:
-        """Fetch what is allowed, note what it gave, and look at that at once."""
+    def _fetch(
+        self,
+        pool: Executor,
+        policy: ModelPolicy,
+        uris: Collection[str],
+        down: Down,
+        *,
+        each: Each = _strict,
+    ) -> None:
+        """Fetch what is allowed, look at it, and note both; `down` gains places that fail."""
         allow = policy.payload.allow
         wanted = sorted(uri for uri in uris if payload_allowed(uri, allow))
-        down: dict[str, str] = {}  # place -> why; who waits for one would wait for all
-        one = partial(
-            self._fetch_one,
-            allow=allow,
-            closely=policy.dataset.near_duplicate is NearDuplicate.PERCEPTUAL,
-            down=down,
-        )
+        closely = policy.dataset.near_duplicate is NearDuplicate.PERCEPTUAL
+        one = partial(self._fetch_one, allow=allow, closely=closely, down=down)
         left_out: Counter[Reason] = Counter()
-        for start in range(0, len(wanted), _PAGE):
-            page = [found for found in pool.map(one, wanted[start : start + _PAGE]) if found]
+        for batch in _batches(wanted):
+            page = [found for found in pool.map(each(one), batch) if found]
             self.payloads.note([fetched for fetched, _ in page], now=self.clock())
             looks: Looks = {}
             for fetched, look in page:
@@ -150,20 +210,11 @@ class PayloadCollector:
                 count=count,
                 fix=ADVICE[reason],
             )
-        if down:
-            place, why = min(down.items())
-            raise SourceFailed(
-                f"Inputs of {policy.name} could not be fetched from {place}: {why}. Nothing was"
-                " built, and what serves goes on serving. Mend it and retry the run, or take the"
-                " place out of `payload.allow`.",
-                model=policy.name,
-                source=place,
-            )
 
     def _fetch_one(
-        self, uri: str, *, allow: tuple[str, ...], closely: bool, down: dict[str, str]
+        self, uri: str, *, allow: tuple[str, ...], closely: bool, down: Down
     ) -> tuple[Fetched, Looks] | None:
-        place = _place(uri)
+        place = place_of(uri)
         if place in down:
             return None
         try:
@@ -181,7 +232,7 @@ class PayloadCollector:
         self.objects.put(payload_key(sha256), data)
         return Fetched(uri=uri, sha256=sha256), {sha256: look}
 
-    def _look(self, sha256: str, *, closely: bool) -> Mapping[str, Look | None]:
+    def _look_at(self, sha256: str, *, closely: bool) -> Mapping[str, Look | None]:
         """Look at a content of our own; one that is not there yet may come."""
         try:
             return {sha256: look_at(self.objects.get(payload_key(sha256)), closely=closely)}
@@ -191,15 +242,8 @@ class PayloadCollector:
             return {}
 
 
-def _place(uri: str) -> str:
-    """Return where a URI's bytes lie, as far as all of it may be down at once.
-
-    >>> _place("https://photos.example:8443/7.jpg?token=1"), _place("file:///mnt/photos/7.jpg")
-    ('https://photos.example:8443', 'file:///mnt/photos')
-    """
-    parts = urlsplit(uri)
-    folder = parts.path.rpartition("/")[0] if parts.scheme == "file" else ""
-    return f"{parts.scheme}://{parts.netloc}{folder}"
+def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (names[start : start + _BATCH] for start in range(0, len(names), _BATCH))
 
 
 def _shown(uri: str) -> str:

@@ -2,13 +2,26 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    Table,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 
 from burnish.adapters.sql.engine import writing
-from burnish.adapters.sql.rows import inserting
 from burnish.adapters.sql.schema_inputs import payload_contents, payload_sources
+from burnish.datasets.contents import Noted
 from burnish.datasets.model import Reason
 from burnish.kernel.digest import digest
 from burnish.kernel.errors import Stale
@@ -41,35 +54,60 @@ class SqlPayloads:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def fetched(self, uris: Collection[str]) -> dict[str, str | Reason]:
+    def noted(self) -> Noted:
+        """Return how far what is noted reaches."""
+        with self._engine.connect() as connection:
+            return Noted(
+                uris=_last(connection, payload_sources),
+                contents=_last(connection, payload_contents),
+            )
+
+    def fetched(
+        self, uris: Collection[str], *, upto: Noted | None = None
+    ) -> dict[str, str | Reason]:
         """Return, for URIs that were tried, the digest of what each gave first, or why none."""
         found: dict[str, str | Reason] = {}
         columns = payload_sources.c.uri, payload_sources.c.sha256, payload_sources.c.reason
+        query = _in_order(select(*columns), payload_sources, None if upto is None else upto.uris)
         with self._engine.connect() as connection:
             for chunk in _chunks({_name(uri) for uri in uris}):
-                query = select(*columns).where(payload_sources.c.uri_sha256.in_(chunk))
-                for uri, sha256, reason in connection.execute(query):
+                rows = query.where(payload_sources.c.uri_sha256.in_(chunk))
+                for uri, sha256, reason in connection.execute(rows):
                     found[uri] = sha256 or Reason(reason)
         return found
 
-    def unreadable(self) -> set[str]:
-        """Return the digests of contents that are no image."""
-        query = select(payload_contents.c.sha256).where(payload_contents.c.pixels.is_(None))
-        with self._engine.connect() as connection:
-            return set(connection.execute(query).scalars())
+    def shown(
+        self, contents: Collection[str], how: NearDuplicate, *, upto: Noted | None = None
+    ) -> dict[str, str | Reason]:
+        """Return, for contents that were looked at as closely as asked, what stands for each.
 
-    def stand_ins(self, how: NearDuplicate) -> dict[str, str]:
-        """Return, for contents that another one stands for, the digest of that one."""
-        if how is NearDuplicate.OFF:
-            return {}
-        stands: ColumnElement[str] = payload_contents.c.by_pixels
-        if how is NearDuplicate.PERCEPTUAL:
-            stands = func.coalesce(payload_contents.c.by_picture, stands)
+        What is no image is no input.
+        """
         own = payload_contents.c.sha256
+        columns = own, payload_contents.c.pixels, _standing(how)
+        query = _in_order(
+            select(*columns), payload_contents, None if upto is None else upto.contents
+        )
+        found: dict[str, str | Reason] = {}
         with self._engine.connect() as connection:
-            return {row[0]: row[1] for row in connection.execute(
-                select(own, stands).where(stands != own)
-            )}  # fmt: skip
+            for chunk in _chunks(contents):
+                for sha256, pixels, stands in connection.execute(query.where(own.in_(chunk))):
+                    if pixels is None:
+                        found[sha256] = Reason.PAYLOAD_UNREADABLE
+                    elif stands is not None:
+                        found[sha256] = stands
+        return found
+
+    def replaced(self, how: NearDuplicate, *, since: Noted) -> dict[str, str | Reason]:
+        """Return what `shown` would of each content noted since then that is not itself."""
+        by = payload_contents.c
+        other = by.pixels.is_(None) | (_standing(how) != by.sha256)
+        query = select(by.sha256, by.pixels, _standing(how)).where(by.id > since.contents, other)
+        with self._engine.connect() as connection:
+            return {
+                sha256: Reason.PAYLOAD_UNREADABLE if pixels is None else stands
+                for sha256, pixels, stands in connection.execute(query.order_by(by.id))
+            }
 
     def represented(self, digests: Collection[str]) -> set[str]:
         """Return those of these contents that stand for another one, however it is asked."""
@@ -84,15 +122,23 @@ class SqlPayloads:
 
     def forget(self, digests: Collection[str]) -> None:
         """Forget what these contents showed and where they came from: they were erased."""
+        uri = payload_sources.c.uri_sha256
         with writing(self._engine) as connection:
             for chunk in _chunks(digests):
-                for table in (payload_contents, payload_sources):
-                    connection.execute(delete(table).where(table.c.sha256.in_(chunk)))
+                gave = select(uri).where(payload_sources.c.sha256.in_(chunk))
+                connection.execute(delete(payload_sources).where(uri.in_(gave)))
+                connection.execute(
+                    delete(payload_contents).where(payload_contents.c.sha256.in_(chunk))
+                )
 
     def failed(self, *, limit: int) -> list[str]:
         """Return URIs that gave nothing when they were tried last, the longest ago first."""
-        query = select(payload_sources.c.uri).where(payload_sources.c.reason.is_not(None))
-        query = query.order_by(payload_sources.c.tried_at, payload_sources.c.uri_sha256)
+        tried, later = payload_sources, payload_sources.alias("later")
+        again = select(later.c.id).where(
+            later.c.uri_sha256 == tried.c.uri_sha256, later.c.id > tried.c.id
+        )
+        query = select(tried.c.uri).where(tried.c.reason.is_not(None), ~again.exists())
+        query = query.order_by(tried.c.tried_at, tried.c.uri_sha256)
         with self._engine.connect() as connection:
             return list(connection.execute(query.limit(limit)).scalars())
 
@@ -100,25 +146,31 @@ class SqlPayloads:
         """Note what URIs gave. One that has given bytes keeps standing for those."""
         if not fetched:
             return
-        rows = [
-            {
-                "uri_sha256": _name(one.uri),
-                "uri": one.uri,
-                "sha256": one.sha256,
-                "reason": one.reason,
-                "detail": one.detail,
-                "tried_at": now,
-            }
-            for one in fetched
-        ]
         with writing(self._engine) as connection:
-            added = inserting(connection, payload_sources)
-            statement = added.on_conflict_do_update(
-                index_elements=["uri_sha256"],
-                set_={name: added.excluded[name] for name in rows[0]},
-                where=payload_sources.c.sha256.is_(None),
-            )
-            connection.execute(statement, sorted(rows, key=lambda row: str(row["uri_sha256"])))
+            _alone(connection, payload_sources)
+            known = self._newest(connection, {_name(one.uri) for one in fetched})
+            for one in sorted(fetched, key=lambda one: one.uri):
+                name = _name(one.uri)
+                id_, sha256, reason = known.get(name, (0, None, None))
+                if sha256 is not None:
+                    continue
+                if one.sha256 is None and one.reason == reason:
+                    connection.execute(
+                        update(payload_sources)
+                        .where(payload_sources.c.id == id_)
+                        .values(tried_at=now, detail=one.detail)
+                    )
+                    continue
+                connection.execute(
+                    insert(payload_sources).values(
+                        uri_sha256=name,
+                        uri=one.uri,
+                        sha256=one.sha256,
+                        reason=one.reason,
+                        detail=one.detail,
+                        tried_at=now,
+                    )
+                )
 
     def unseen(self, contents: Collection[str], how: NearDuplicate) -> list[str]:
         """Return those that were not looked at, or not as closely as asked, sorted."""
@@ -137,7 +189,7 @@ class SqlPayloads:
         """Return contents that stand for a picture, in order, and the last id there is."""
         columns = payload_contents.c.sha256, payload_contents.c.fingerprint
         with self._engine.connect() as connection:
-            last = _last(connection)
+            last = _last(connection, payload_contents)
             query = select(*columns).where(
                 payload_contents.c.id > beyond,
                 payload_contents.c.id <= last,
@@ -152,14 +204,9 @@ class SqlPayloads:
         Raises Stale if there are rows beyond the id `expected`: they may show the same.
         """
         with writing(self._engine) as connection:
-            if connection.dialect.name == "postgresql":  # SQLite has one writer anyway
-                connection.execute(text("LOCK TABLE payload_contents IN EXCLUSIVE MODE"))
-            if _last(connection) != expected:
+            _alone(connection, payload_contents)
+            if _last(connection, payload_contents) != expected:
                 raise Stale("Other payloads were looked at meanwhile.", expected=expected)
-            own = payload_contents.c.sha256
-            connection.execute(
-                delete(payload_contents).where(own.in_([one.sha256 for one in seen]))
-            )
             for one in seen:
                 same = payload_contents.c.pixels == one.pixels
                 same &= payload_contents.c.pixels.is_not(None)  # what shows nothing is like nothing
@@ -173,15 +220,49 @@ class SqlPayloads:
                         by_picture=one.by_picture,
                     )
                 )
-            return _last(connection)
+            return _last(connection, payload_contents)
+
+    def _newest(
+        self, connection: Connection, names: Collection[str]
+    ) -> dict[str, tuple[int, str | None, str | None]]:
+        """Return the last row on each URI: its id, what it gave, and why nothing."""
+        found: dict[str, tuple[int, str | None, str | None]] = {}
+        by = payload_sources.c
+        query = _in_order(select(by.uri_sha256, by.id, by.sha256, by.reason), payload_sources, None)
+        for chunk in _chunks(names):
+            for name, *rest in connection.execute(query.where(by.uri_sha256.in_(chunk))):
+                found[name] = (rest[0], rest[1], rest[2])
+        return found
+
+
+def _standing(how: NearDuplicate) -> ColumnElement[str]:
+    """Return what stands for a content; NULL if it was not looked at as closely as asked."""
+    by = payload_contents.c
+    return {
+        NearDuplicate.OFF: by.sha256,
+        NearDuplicate.CONTENT: by.by_pixels,
+        NearDuplicate.PERCEPTUAL: by.by_picture,
+    }[how]
 
 
 def _name(uri: str) -> str:
     return digest(uri.encode())
 
 
-def _last(connection: Connection) -> int:
-    return connection.scalar(select(func.max(payload_contents.c.id))) or 0
+def _last(connection: Connection, table: Table) -> int:
+    return connection.scalar(select(func.max(table.c.id))) or 0
+
+
+def _alone(connection: Connection, table: Table) -> None:
+    """Keep other writers away, so that rows are committed in the order of their ids."""
+    if connection.dialect.name == "postgresql":  # SQLite has one writer anyway
+        connection.execute(text(f"LOCK TABLE {table.name} IN EXCLUSIVE MODE"))
+
+
+def _in_order(query: Select[Any], table: Table, last: int | None) -> Select[Any]:
+    """Return a query of rows up to an id, the newest at the end."""
+    query = query.order_by(table.c.id)
+    return query if last is None else query.where(table.c.id <= last)
 
 
 def _chunks(values: Collection[str]) -> Iterator[tuple[str, ...]]:

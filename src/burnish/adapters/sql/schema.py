@@ -201,6 +201,7 @@ decisions = Table(
     Column("policy_digest", String(71), nullable=False),
     Column("offsets", JSON, nullable=False),
     Column("facts", JSON(none_as_null=True)),  # what it rests on; none before revision 0025
+    Column("noted", JSON(none_as_null=True)),  # of inputs; none before revision 0033
     Column("run", String(36)),
     Index("ix_decisions_model_id", "model", "id"),
 )

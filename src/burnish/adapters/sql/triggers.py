@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from burnish.adapters.sql.rows import inserting, read
 from burnish.adapters.sql.schema import decisions, trigger_pauses
+from burnish.datasets.contents import Noted
 from burnish.feedback.verdict import Offsets
 from burnish.kernel.ids import RunId
 from burnish.kernel.policy import ModelPolicy
@@ -28,6 +29,7 @@ class DecisionStore:
         *,
         at: datetime,
         offsets: Offsets,
+        noted: Noted,
         run: RunId | None,
     ) -> DecisionEntry:
         """Store a decision on the policy's model, with what it knew and the run that it started."""
@@ -43,17 +45,19 @@ class DecisionStore:
             "policy_digest": policy.digest,
             "offsets": offsets,
             "facts": msgspec.to_builtins(facts),
+            "noted": msgspec.to_builtins(noted),
             "run": run,
         }
         added = self._connection.execute(insert(decisions).values(**row).returning(decisions.c.id))
         return msgspec.convert({**row, "id": added.scalar_one()}, DecisionEntry)
 
-    def extend(self, entry: DecisionEntry, *, until: datetime, offsets: Offsets) -> DecisionEntry:
-        """Note that a decision still held at a later look, which found the feedback this far."""
-        self._connection.execute(
-            update(decisions).where(decisions.c.id == entry.id).values(until=until, offsets=offsets)
-        )
-        return msgspec.structs.replace(entry, until=until, offsets=offsets)
+    def extend(
+        self, entry: DecisionEntry, *, until: datetime, offsets: Offsets, noted: Noted
+    ) -> DecisionEntry:
+        """Note that a decision still held at a later look, which found so much."""
+        found = {"until": until, "offsets": offsets, "noted": msgspec.to_builtins(noted)}
+        self._connection.execute(update(decisions).where(decisions.c.id == entry.id).values(found))
+        return msgspec.structs.replace(entry, until=until, offsets=offsets, noted=noted)
 
     def latest(self, model: str) -> DecisionEntry | None:
         """Return the newest decision, if there is one."""

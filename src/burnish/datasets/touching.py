@@ -1,0 +1,256 @@
+"""Touching: which lines a build must rule on together, since they share something.
+
+Those are the new lines, the lines of the same subjects, of the contents that those show, of the
+subjects that show these, and so on until nothing more is touched. Within such a *batch* the rules
+are the same functions as for a whole version; nothing outside of it can change by them. A new line
+that touches nothing is left to `alone`.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from itertools import compress
+from typing import Final
+
+import numpy as np
+from msgspec import structs
+
+from burnish.datasets.alone import are_alone
+from burnish.datasets.curation import Inputs, one_per_identity
+from burnish.datasets.layers import History, State, layer
+from burnish.datasets.lines import (
+    ASK,
+    CODE,
+    CONTENT_BYTES,
+    CONTENT_HELD,
+    CONTENT_TRAINED,
+    CORRECTED,
+    EXAM,
+    HELD,
+    NAMES,
+    SUBJECT_HELD,
+    SUBJECT_TRAINED,
+    TRAINED,
+    Keys,
+    Lines,
+    Mask,
+    Numbers,
+    address,
+    addresses,
+    content_keys,
+    content_of,
+    key_of,
+)
+from burnish.datasets.looking import Judged, World, is_open
+from burnish.datasets.model import Reason
+from burnish.datasets.reading import Read
+from burnish.datasets.sides import carried
+from burnish.datasets.splits import Ledger
+from burnish.feedback.verdict import Place, Verdict
+from burnish.kernel.policy import ModelPolicy
+
+_SUBJECTS: Final = {SUBJECT_HELD: "held_subjects", SUBJECT_TRAINED: "trained_subjects"}
+_CONTENTS: Final = {CONTENT_HELD: "held_contents", CONTENT_TRAINED: "trained_contents"}
+_SILENT: Final = (CODE[Reason.UNREADABLE], CODE[Reason.ERASED])
+
+
+class Batch:
+    """The lines of one build: the new ones, as a layer, and those of the history that they touch.
+
+    Attributes:
+        layer: the new lines, of which only copies of each other have an outcome.
+        rest: of the ledger, what no new line carries.
+        alone: which of the new lines touch nothing.
+        lines: numbers of all others that are ruled on, sorted; `said` and `was` go with them.
+        late: what lines of the history judge otherwise than they did.
+    """
+
+    def __init__(
+        self, history: History, read: Read, policy: ModelPolicy, *, ledger: Ledger, world: World
+    ) -> None:
+        self._below = history
+        self._read = read
+        self._policy = policy
+        self._ledger = ledger
+        self._world = world
+        self.first: Final = len(history)
+        lines = self._judged_lines()
+        sides, self.rest = carried(lines, ledger)
+        turns = None
+        if policy.dataset.actor_share < 1:
+            spoken = read.spoken(self.first, np.nonzero(lines.flags & CORRECTED)[0])
+            turns = spoken.turns(read.people)
+        self.layer: Final = layer(
+            self.first,
+            replace(lines, sides=sides),
+            subjects=read.subjects,
+            identities=read.identities,
+            turns=turns,
+        )
+        self._history = history.on_top(self.layer)
+        self._speaks: Mask = ~np.isin(lines.outcome, _SILENT)
+        self._examines: Mask = lines.flags & EXAM != 0
+        self._verdicts: dict[int, Verdict] = {}
+        self.alone: Mask = np.zeros(len(lines), bool)
+        self.lines: Numbers = np.zeros(0, np.int64)
+        self.late: dict[int, Judged] = {}
+
+    def _judged_lines(self) -> Lines:
+        """Return the new lines with what each judges, or why that is not known."""
+        lines = self._read.lines
+        found, contents = lines.found.copy(), lines.content.copy()
+        plain = np.nonzero(found == 0)[0]
+        asking = np.nonzero(found == ASK)[0]
+        said = lines.verdicts(self._policy.name, asking)
+        for line, what in zip(asking.tolist(), self._judge(said), strict=True):
+            what.note(line, found, contents)
+        new = ~self._below.knows("contents", content_keys(contents[plain]))
+        names = addresses(contents[plain])
+        shown = self._world.shown(set(names))
+        missing = self._world.missing(set(compress(names, new.tolist())))
+        if shown or missing:
+            for line, name in zip(plain.tolist(), names, strict=True):
+                if name in shown:
+                    shown[name].note(line, found, contents)
+                elif name in missing:
+                    found[line] = CODE[Reason.PAYLOAD_MISSING]
+        named = lines.content.any(axis=1)
+        other = np.nonzero(named & (contents != lines.content).any(axis=1))[0]
+        return replace(
+            lines.spelled(other), found=found, content=contents, outcome=lines.outcome.copy()
+        )
+
+    def _judge(self, verdicts: Sequence[Verdict]) -> list[Judged]:
+        return self._world.judged(verdicts, self._policy)
+
+    def settle_copies(self) -> None:
+        """Leave out what is a copy of another new line; what the history has copies of, waits."""
+        lines, keys = self.layer.lines, self._read.identities
+        repeated = self.layer.identities.repeated() - self.first
+        # Of an exam even a copy tells that a subject is in it.
+        waits = self._examines[repeated] | self._below.knows("identities", keys[repeated])
+        repeated = np.sort(repeated[self._speaks[repeated] & ~waits])
+        said = lines.verdicts(self._policy.name, repeated)
+        left_out: dict[Place, Reason] = {}
+        one_per_identity(said, left_out)
+        for line, verdict in zip(repeated.tolist(), said, strict=True):
+            if verdict.place in left_out:
+                lines.outcome[line] = CODE[left_out[verdict.place]]
+                self._speaks[line] = False
+
+    def find(self, open_: Numbers, replaced: Collection[str]) -> None:
+        """Find the lines that the new ones touch, and those of the new ones that touch none.
+
+        Args:
+            open_: lines of the history to look at again.
+            replaced: contents to look at again, in whatever line.
+        """
+        self._replaced = content_keys(
+            np.array([content_of(one) for one in replaced], np.uint8).reshape(-1, CONTENT_BYTES)
+        )
+        again = np.union1d(open_, self._below.find("contents", self._replaced))
+        self._look_again(again, self._below.state(again), self._below.verdicts(again))
+        self.alone = are_alone(
+            self.layer,
+            self._below,
+            subjects=self._read.subjects,
+            identities=self._read.identities,
+            among=self._speaks,
+            late=self.late_contents()[1],
+        )
+        self.alone &= ~self._examines
+        new = np.nonzero(self._speaks & ~self.alone)[0] + self.first
+        self.extend(np.union1d(new, np.array(sorted(self.late), np.int64)))
+
+    def extend(self, reached: Numbers) -> None:
+        """Take lines in, and all that they touch."""
+        while len(reached):
+            self.lines = np.union1d(self.lines, reached)
+            reached = np.setdiff1d(self._neighbours(reached), self.lines)
+        self.old = int(np.searchsorted(self.lines, self.first))  # how many are of the history
+        self.was: State = self._history.state(self.lines)
+        self.said = [self._verdicts[line] for line in self.lines.tolist()]
+        # A line alone may have copies, and one of these a subject that others speak of.
+        self.alone[self.lines[self.old :] - self.first] = False
+
+    def _neighbours(self, lines: Numbers) -> Numbers:
+        """Return the lines that share a subject, a content or an identity with these."""
+        state, verdicts = self._history.state(lines), self._history.verdicts(lines)
+        self._verdicts.update(zip(lines.tolist(), verdicts, strict=True))
+        old = int(np.searchsorted(lines, self.first))
+        self._look_again(lines[:old], state, verdicts[:old])
+        wanted = {
+            "subjects": np.array([key_of(one.subject_id) for one in verdicts], np.uint64),
+            "identities": np.array([key_of(*one.identity) for one in verdicts], np.uint64),
+            "contents": np.concatenate(
+                [content_keys(state.content[state.found == 0]), self.late_contents()[1]]
+            ),
+        }
+        found = [self._history.find(index, keys) for index, keys in wanted.items()]
+        touched: Numbers = np.unique(np.concatenate(found))
+        speaks: Mask = ~np.isin(self._history.state(touched).outcome, _SILENT)
+        return touched[speaks]
+
+    def _look_again(self, lines: Numbers, state: State, verdicts: Sequence[Verdict]) -> None:
+        """Note what lines of the history judge, if that can be told now and could not before."""
+        found, contents = state.found[: len(lines)], state.content[: len(lines)]
+        open_ = is_open(found, contents, state.flags[: len(lines)])
+        open_ |= (found == 0) & np.isin(content_keys(contents), self._replaced)
+        again = np.nonzero(open_)[0].tolist()
+        looked = self._judge([verdicts[number] for number in again])
+        for number, what in zip(again, looked, strict=True):
+            other = what.code == 0 and what.digest != address(contents[number])
+            if what.code != found[number] or other:
+                self.late[int(lines[number])] = what
+
+    def late_contents(self) -> tuple[Numbers, Keys]:
+        """Return the lines of the history whose content is known only now, and its keys."""
+        known = {line: what.content for line, what in self.late.items() if what.code == 0}
+        contents = np.array(list(known.values()), np.uint8).reshape(len(known), CONTENT_BYTES)
+        return np.array(list(known), np.int64), content_keys(contents)
+
+    def moved(self) -> Mask:
+        """Tell which lines of the history judge another content than they did."""
+        moved = np.zeros(self.old, bool)
+        for line, what in self.late.items():
+            number = int(np.searchsorted(self.lines, line))
+            known = self.was.found[number] == 0 and what.digest is not None
+            moved[number] = known and what.digest != address(self.was.content[number])
+        return moved
+
+    def inputs(self) -> dict[Place, str | Reason]:
+        """Return what each verdict of the batch judges."""
+        inputs: dict[Place, str | Reason] = {}
+        for number, (line, verdict) in enumerate(zip(self.lines.tolist(), self.said, strict=True)):
+            found = self.was.found[number]
+            known = address(self.was.content[number]) if found == 0 else Reason(NAMES[found])
+            inputs[verdict.place] = self.late[line].input if line in self.late else known
+        return inputs
+
+    def rest_with(self, moved: Mask) -> Ledger:
+        """Return the rest, and with it the sides of contents that lines used to judge."""
+        left = {name: set(getattr(self.rest, name)) for name in _CONTENTS.values()}
+        for number in np.nonzero(moved)[0].tolist():
+            for bit, name in _CONTENTS.items():
+                if self.was.sides[number] & bit:
+                    left[name].add(address(self.was.content[number]))
+        return structs.replace(
+            self.rest, **{name: frozenset(found) for name, found in left.items()}
+        )
+
+    def ledger(self, inputs: Inputs) -> Ledger:
+        """Return what the ledger says of the batch's subjects and contents."""
+        subjects, contents = {one.subject_id for one in self.said}, set(inputs.values())
+        asked = dict.fromkeys(_SUBJECTS.values(), subjects)
+        asked |= dict.fromkeys(_CONTENTS.values(), contents)
+        # What no line carried may be what a line judges only now.
+        sides = {name: set(getattr(self._ledger, name) & values) for name, values in asked.items()}
+        for number in np.nonzero(self.was.sides & (HELD | TRAINED))[0].tolist():
+            verdict, marks = self.said[number], int(self.was.sides[number])
+            content = address(self.was.content[number])
+            same = inputs[verdict.place] == content
+            for bit, name in (_SUBJECTS | _CONTENTS if same else _SUBJECTS).items():
+                if marks & bit:
+                    sides[name].add(content if bit in _CONTENTS else verdict.subject_id)
+        return structs.replace(
+            self._ledger, **{name: frozenset(found) for name, found in sides.items()}
+        )
