@@ -35,6 +35,7 @@ EVENT_TYPE: Final = "burnish.feedback.v1"
 _OUR_TYPE: Final = re.compile(r"burnish\.feedback\.v\d+", re.ASCII)
 _MAX_IDENTITY: Final = 255  # characters of a source and of an id, as the tables hold them
 _CE_PREFIX: Final = b"ce-"
+_NUL_ESCAPED: Final = rb"\u0000"
 _EVENT_FORMATS: Final = "application/cloudevents"
 _JSON: Final = re.compile(r"[^/]+/([^/]+\+)?json", re.ASCII)
 _ESCAPED: Final = re.compile(r"\\(.)")
@@ -87,9 +88,11 @@ def parse(body: bytes, content_type: str, ce: Mapping[str, str]) -> FeedbackReco
             f"send {STRUCTURED}, or {PLAIN}; a batch goes to /v1/feedback/batch",
         )
     decoded = _decode(body)
+    clean = _NUL_ESCAPED not in body  # raw, JSON has none
     if format_ == STRUCTURED:
         source, id_ = _envelope(decoded)
         data = _data(decoded)
+        clean = clean and data is decoded.get("data")
     elif ce.keys() - {TRACE}:
         source, id_ = _envelope(ce)
         data = decoded
@@ -97,7 +100,7 @@ def parse(body: bytes, content_type: str, ce: Mapping[str, str]) -> FeedbackReco
         data = dict(decoded)
         source, id_ = _identity("source", data), _identity("id", data)
         del data["source"], data["id"]
-    return _record(source, id_, data)
+    return _record(source, id_, data, clean=clean)
 
 
 def record_of(raw: RawRecord) -> FeedbackRecord:
@@ -187,9 +190,9 @@ def _identity(name: str, holder: Mapping[str, Any]) -> str:
     raise malformed(name, value, fix)
 
 
-def _record(source: str, id_: str, data: dict[str, Any]) -> FeedbackRecord:
+def _record(source: str, id_: str, data: dict[str, Any], *, clean: bool) -> FeedbackRecord:
     version = data.get("schema_version", DEFAULT_VERSION)
-    schema(version).check(data)
+    schema(version).check(data, clean=clean)
     predicted, final = data.get("predicted"), data["final"]
     if predicted is not None and isinstance(predicted, list) != isinstance(final, dict):
         fix = "a label goes with a label, grades of documents with the ids as they were ranked"
