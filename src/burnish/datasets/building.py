@@ -8,6 +8,7 @@ from functools import partial
 from burnish.datasets import manifest as files
 from burnish.datasets.accounting import Totals
 from burnish.datasets.blanking import without
+from burnish.datasets.columns import Asked
 from burnish.datasets.contents import Contents, Noted, known, replaced
 from burnish.datasets.digests import from_text
 from burnish.datasets.growth import Before, Grown, grow
@@ -16,7 +17,7 @@ from burnish.datasets.looking import Missing, World, absent
 from burnish.datasets.manifest import File, Manifest, State
 from burnish.datasets.model import Dataset, DatasetError, OffsetsAhead, Reason
 from burnish.datasets.ports import DatasetUnit, Reader
-from burnish.datasets.reading import Asked, Read
+from burnish.datasets.reading import Read
 from burnish.datasets.splits import Ledger, judges
 from burnish.datasets.versions import load_ledger
 from burnish.feedback.erasure import Identity
