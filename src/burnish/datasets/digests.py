@@ -69,7 +69,7 @@ def summed(texts: Iterable[bytes]) -> int:
 
 def total(rows: Iterable[Row]) -> int:
     """Return the sum of a set of rows, each of which may come once only."""
-    return reduced(sum(map(element, rows)))
+    return summed(map(canonical, rows))
 
 
 def reduced(value: int) -> int:
