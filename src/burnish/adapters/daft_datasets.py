@@ -8,6 +8,7 @@ else was measured.
 import os
 from collections.abc import Sequence
 from itertools import pairwise
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from burnish.adapters.pieces import FIELDS, Piece, Reading, Store, gap, opened
@@ -52,12 +53,17 @@ class DaftReader:
             pieces += [Piece.of(entry, first, end) for entry in entries]
         if not pieces:
             return gathered([])
-        found = self._plan(pieces, asked).to_pydict()
-        columns = sorted(zip(found["number"], found["columns"], strict=True))
-        return gathered([opened(one) for _, one in columns])
+        with TemporaryDirectory(prefix="burnish-build-") as folder:
+            found = self._plan(pieces, asked, folder).to_pydict()
+            columns = sorted(zip(found["number"], found["columns"], strict=True))
+            return gathered([opened(one) for _, one in columns])
 
-    def _plan(self, pieces: Sequence["Piece"], asked: Asked) -> Any:
-        """Return the plan, a Daft data frame: each piece's number, and its columns."""
+    def _plan(self, pieces: Sequence["Piece"], asked: Asked, folder: str) -> Any:
+        """Return the plan, a Daft data frame: each piece's number, and its columns.
+
+        Processes here leave the columns in files in the folder, and tell their names: what goes
+        through Daft is copied seven times.
+        """
         daft = _daft(self._engine)
         lines = sum(piece.end - piece.first for piece in pieces)
         aside = self._engine == HERE and self._processes > 1 and lines >= IN_PROCESSES
@@ -66,7 +72,7 @@ class DaftReader:
             type("Reading", (Reading,), {"columns": batch(Reading.columns)}),
             use_process=aside,
             max_concurrency=self._processes if aside else None,
-        )(self._store, asked, self._parse)
+        )(self._store, asked, self._parse, folder if aside else None)
         frame = daft.from_pydict(
             {
                 "number": list(range(len(pieces))),
@@ -92,8 +98,10 @@ def _check_whole(entries: Sequence[RawObject], shard: str, first: int, end: int)
 def _daft(engine: str) -> Any:
     """Return Daft, told where to run and to tell nobody."""
     os.environ.update(_QUIET)
+    if engine == HERE:  # where nothing is said, Daft looks for a cluster first, and imports Ray
+        os.environ["DAFT_RUNNER"] = "native"
     import daft  # noqa: PLC0415  it takes a second, and a worker starts without
 
-    if engine != HERE:  # where nothing else is said, it runs here
+    if engine != HERE:
         daft.set_runner_ray(engine, noop_if_initialized=True)
     return daft

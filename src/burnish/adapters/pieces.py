@@ -3,13 +3,17 @@
 Such a process starts for one build, and what this imports is part of what the build costs.
 """
 
+import mmap
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, Final, Protocol
 
 from burnish.adapters.raw_object import RawLogDamaged, decode
 from burnish.datasets.columns import Asked
 from burnish.datasets.reading import Read, read_lines
-from burnish.feedback.model import RawObject
+from burnish.feedback.model import RawObject, RawRecord
 from burnish.feedback.ports import Parse
 from burnish.feedback.service import RawLogGap
 from burnish.kernel.digest import digest
@@ -49,19 +53,31 @@ class Piece:
 
 
 class Reading:
-    """Reads pieces; there is one in each process, or on each worker of the cluster."""
+    """Reads pieces; there is one in each process, or on each worker of the cluster.
 
-    def __init__(self, store: Store, asked: Asked, parse: Parse) -> None:
+    Args:
+        store: where the log lies.
+        asked: what to read of each line.
+        parse: reads a line.
+        folder: where to leave the answers as files; None: they are returned.
+    """
+
+    def __init__(self, store: Store, asked: Asked, parse: Parse, folder: str | None) -> None:
         self._known = store, asked, parse
+        self._folder = folder
 
     def columns(self, *fields: Any) -> list[bytes]:
         """Return the columns of each piece; a field is Daft's series of it."""
         rows = zip(*(field.to_pylist() for field in fields), strict=True)
-        return [_read(Piece(*row), *self._known) for row in rows]
+        answers = (_read(Piece(*row), *self._known) for row in rows)
+        if self._folder is None:
+            return list(answers)
+        return [_filed(answer, self._folder) for answer in answers]
 
 
 FIELDS: Final = ("shard", "key", "sha256", "skip", "first", "end")
-_GOOD, _DAMAGED, _SHORT = b"g", b"d", b"s"  # how an answer begins; an error would lose its kind
+# How an answer begins; an error would lose its kind.
+_GOOD, _DAMAGED, _SHORT, _FILED = b"g", b"d", b"s", b"f"
 _HEAD: Final = 8  # bytes, so that what follows is aligned
 
 
@@ -70,16 +86,35 @@ def _read(piece: Piece, store: Store, asked: Asked, parse: Parse) -> bytes:
     found = digest(data)
     if found != piece.sha256:
         return _DAMAGED.ljust(_HEAD) + f"{piece.key} {piece.sha256} {found}".encode()
-    count = piece.end - piece.first
-    lines = [raw for raw, _ in zip(decode(data, skip=piece.skip), range(count), strict=False)]
-    if [raw.offset for raw in lines] != list(range(piece.first, piece.end)):
+    try:
+        lines = read_lines(piece.shard, _lines(piece, data), asked, parse)
+    except RawLogGap:
         return _SHORT.ljust(_HEAD) + f"{piece.shard} {piece.first} {piece.end}".encode()
-    return _GOOD.ljust(_HEAD) + read_lines(piece.shard, lines, asked, parse).to_bytes()
+    return _GOOD.ljust(_HEAD) + lines.to_bytes()
 
 
-def opened(answer: bytes) -> Read:
-    """Return the lines of a piece. Raises RawLogGap or RawLogDamaged."""
-    kind, rest = answer[:_HEAD].strip(), memoryview(answer)[_HEAD:]
+def _lines(piece: Piece, data: bytes) -> Iterator[RawRecord]:
+    """Yield the lines of a piece. Raises RawLogGap unless they are there, one after another."""
+    lines = decode(data, skip=piece.skip)
+    for offset in range(piece.first, piece.end):
+        raw = next(lines, None)
+        if raw is None or raw.offset != offset:
+            raise gap(piece.shard, piece.first, piece.end)
+        yield raw
+
+
+def _filed(answer: bytes, folder: str) -> bytes:
+    with NamedTemporaryFile(dir=folder, delete=False) as file:
+        file.write(answer)
+    return _FILED.ljust(_HEAD) + file.name.encode()
+
+
+def opened(answer: bytes | memoryview) -> Read:
+    """Return the lines of a piece, as views of the answer. Raises RawLogGap or RawLogDamaged."""
+    kind, rest = bytes(answer[:_HEAD]).strip(), memoryview(answer)[_HEAD:]
+    if kind == _FILED:
+        with Path(bytes(rest).decode()).open("rb") as file:
+            return opened(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
     if kind == _GOOD:
         return Read.from_bytes(rest)
     named, first, end = bytes(rest).decode().rsplit(" ", 2)

@@ -6,6 +6,7 @@ runs in as many processes, or on as many machines, as the plan has.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -32,6 +33,8 @@ from burnish.feedback.verdict import Offsets, Verdict, verdict_of
 from burnish.kernel.errors import InvalidInput
 
 Draws = NDArray[np.float64]
+
+_AT_ONCE: Final = 2_000  # lines: few enough that memory is used again instead of asked for anew
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +93,14 @@ _LINES: Final = (
 
 def read_lines(shard: str, raws: Iterable[RawRecord], asked: Asked, parse: Parse) -> Read:
     """Return the lines that are, or may be, a model's; all are of one shard."""
+    lines = iter(raws)
+    parts = []
+    while some := list(islice(lines, _AT_ONCE)):
+        parts.append(_some(shard, some, asked, parse))
+    return gathered(parts)
+
+
+def _some(shard: str, raws: Sequence[RawRecord], asked: Asked, parse: Parse) -> Read:
     kept: list[RawRecord] = []
     words: list[Plain | Verdict] = []
     for raw in raws:
