@@ -4,6 +4,7 @@ import ctypes
 import gc
 import itertools
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -90,14 +91,13 @@ def memory(folder: Path, count: int) -> None:
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     after = resident()
-    print(json.dumps({"opened": opened, **{name: after[name] - before[name] for name in after}}))
+    print(json.dumps({"opened": opened, "resident": after - before}))
     side.identities.close()
 
 
-def resident() -> dict[str, int]:
-    """Return bytes of memory: our own, and pages of files that the kernel may drop."""
-    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return {name: int(fields[name].split()[0]) * 1024 for name in ("RssAnon", "RssFile")}
+def resident() -> int:
+    """Return bytes of memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def main() -> None:
@@ -135,13 +135,11 @@ def main() -> None:
         rows.append([kind, f"{median(one) * 1e6:.2f}", f"{median(other) * 1e6:.2f}", judged])
     rows.append(["runs", *map(str, runs), ""])
     table(f"Dedupe in groups of {GROUP}, {rounds} rounds, medians", rows)
-    per = {name: used[name] / many for name in ("RssAnon", "RssFile")}
     table(
         f"Memory with {many:,} identities, and {HOT:,} hot ones",
         [
             ["", "bytes per identity"],
-            ["own memory", verdict(per["RssAnon"], at_most=16)],
-            ["mapped pages touched so far (the kernel's to drop)", f"{per['RssFile']:.2f}"],
+            ["resident", verdict(used["resident"] / many, at_most=16)],
             ["seconds to open", f"{used['opened']:.3f}"],
         ],
     )

@@ -20,6 +20,7 @@ SUFFIX: Final = ".ndjson.zst"
 _LEVEL: Final = 3  # zstd's default: higher levels cost the front's cores more than they save
 _CONTENT_DIGITS: Final = 32  # of a digest: enough to be the only one of its name
 _LINE = msgspec.json.Decoder(RawRecord)
+_RECORDS: Final = 1000  # encoded at a time: a call for each would ask for the interpreter anew
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -51,8 +52,9 @@ def encode(records: Iterable[RawRecord]) -> bytes:
     with zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).stream_writer(
         sink, closefd=False
     ) as writer:
-        for record in records:
-            writer.write(_ENCODER.encode(record) + b"\n")
+        rest = iter(records)
+        while some := list(islice(rest, _RECORDS)):
+            writer.write(_ENCODER.encode_lines(some))
     return sink.getvalue()
 
 

@@ -119,7 +119,7 @@ Ranking = tuple[str, ...]  # document ids, best first, as a search answered
 Grades = dict[str, float]  # document id -> relevance, 0 for none
 
 
-class FeedbackRecord(Struct, frozen=True, kw_only=True):
+class FeedbackRecord(Struct, frozen=True, kw_only=True, gc=False):
     """One accepted record, immutable; `source` and `id` together identify it."""
 
     source: str
@@ -164,7 +164,7 @@ class RawObject(Struct, frozen=True, kw_only=True):
     bytes: int  # compressed
 
 
-class Incoming(Struct, frozen=True, kw_only=True):
+class Incoming(Struct, frozen=True, kw_only=True, gc=False):
     """A record that was found good and now wants to be kept."""
 
     source: str
@@ -182,7 +182,7 @@ class Outcome(StrEnum):
     CONFLICT = "conflict"  # the identity is taken by another body
 
 
-class Receipt(Struct, frozen=True):
+class Receipt(Struct, frozen=True, gc=False):
     """The spool's answer for one record; durable once given."""
 
     offset: int  # of the record that holds the identity

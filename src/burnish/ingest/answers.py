@@ -7,7 +7,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from burnish.feedback.model import Outcome
 
 
-class Accepted(Struct, frozen=True):
+class Accepted(Struct, frozen=True, gc=False):
     """The record is durable: now, or since its first copy."""
 
     source: Annotated[str, Meta(description="Of its identity.")]
@@ -17,7 +17,7 @@ class Accepted(Struct, frozen=True):
     duplicate: Annotated[bool, Meta(description="true: it was there already.")]
 
 
-class Line(Struct, frozen=True, omit_defaults=True):
+class Line(Struct, frozen=True, omit_defaults=True, gc=False):
     """What became of one record of a batch."""
 
     index: Annotated[int, Meta(ge=0, description="Its line, or its place in the array, from 0.")]

@@ -33,7 +33,7 @@ _NO_ATTRIBUTES: Final = b"{}"
 _attributes = msgspec.json.Decoder(dict[str, str])
 
 
-class Frame(Struct, frozen=True):
+class Frame(Struct, frozen=True, gc=False):
     """One record as the spool holds it."""
 
     offset: int
@@ -64,14 +64,14 @@ class Frame(Struct, frozen=True):
         )
 
 
-class Identity(Struct, frozen=True):
+class Identity(Struct, frozen=True, gc=False):
     """Whom a record is: by name, and by a hash that finds the name quickly but proves nothing."""
 
     hash: bytes  # 16 bytes
     name: bytes  # source and id, whole
 
 
-class Prepared(Struct, frozen=True):
+class Prepared(Struct, frozen=True, gc=False):
     """All of a record's frame that does not depend on its place in the log."""
 
     identity: Identity
@@ -83,21 +83,21 @@ def prepare(record: Incoming) -> Prepared:
     """Return a record ready for any place; whatever can be wrong with it shows here."""
     source, id_ = record.source.encode(), record.id.encode()
     identity = identity_of(source, id_)
-    parts = (
-        source,
-        id_,
-        record.content_type.encode(),
-        msgspec.json.encode(record.ce) if record.ce else _NO_ATTRIBUTES,
-        record.body,
-    )
-    rest = b"".join((identity.hash, _SIZES.pack(*map(len, parts)), *parts))
-    return Prepared(identity, body_hash(record.body), rest)
+    media, body = record.content_type.encode(), record.body
+    ce = msgspec.json.encode(record.ce) if record.ce else _NO_ATTRIBUTES
+    sizes = _SIZES.pack(len(source), len(id_), len(media), len(ce), len(body))
+    rest = b"".join((identity.hash, sizes, source, id_, media, ce, body))
+    return Prepared(identity, body_hash(body), rest)
 
 
-def encode(prepared: Prepared, *, offset: int, group: int, received_at: datetime) -> bytes:
+def microseconds(moment: datetime) -> int:
+    """Return a moment as frames hold it, in µs since 1970."""
+    return (moment - EPOCH) // _MICROSECOND
+
+
+def encode(prepared: Prepared, *, offset: int, group: int, received_us: int) -> bytes:
     """Return the bytes of a frame."""
-    received = (received_at - EPOCH) // _MICROSECOND
-    payload = _PLACE.pack(offset, group, received) + prepared.rest
+    payload = _PLACE.pack(offset, group, received_us) + prepared.rest
     return _HEAD.pack(MAGIC, len(payload), _checksum(payload)) + payload
 
 

@@ -20,6 +20,7 @@ from burnish.adapters.spool.frames import (
     body_hash,
     encode,
     identity_of,
+    microseconds,
     prepare,
 )
 from burnish.adapters.spool.group import GroupCommit, tell
@@ -205,7 +206,7 @@ class Spool:
     def _keep(self, jobs: list[_Append]) -> None:
         crash_point("ingest.before_write")
         group = self._segments.end
-        now = self._clock()
+        now = microseconds(self._clock())
         fresh: dict[bytes, Known] = {}
         written: list[bytes] = []
         records = [record for job in jobs for record in job.records]
@@ -217,7 +218,7 @@ class Spool:
                 same = known.body == record.body
                 return Receipt(known.offset, Outcome.DUPLICATE if same else Outcome.CONFLICT)
             offset = group + len(written)
-            written.append(encode(record, offset=offset, group=group, received_at=now))
+            written.append(encode(record, offset=offset, group=group, received_us=now))
             fresh[record.identity.name] = Known(record.identity.hash, offset, record.body)
             return Receipt(offset, Outcome.ACCEPTED)
 

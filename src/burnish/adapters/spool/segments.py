@@ -44,7 +44,7 @@ def no_room(error: OSError) -> NoRoom:
     )
 
 
-class Hint(Struct, frozen=True):
+class Hint(Struct, frozen=True, gc=False):
     """A place behind a frame."""
 
     segment: int  # its first offset

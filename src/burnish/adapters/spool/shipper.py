@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
 from typing import Final, TypeVar
 
 import structlog
@@ -25,6 +24,7 @@ Result = TypeVar("Result")
 _log = structlog.get_logger("burnish.shipper")
 
 _LOOK_S: Final = 0.25  # how often it looks whether something is due
+_HOUR_US: Final = 3_600_000_000
 _LAST_STEP_S: Final = 5.0  # for the step under way when the deadline has passed
 
 
@@ -140,15 +140,14 @@ class Shipper:
         """Write the next range: up to now, the size, or the hour's end, whichever comes first."""
         started = time.perf_counter()
         records: list[RawRecord] = []
-        size, hint = 0, self._hint
+        size, hint, hour = 0, self._hint, None
         for frame, after in self._spool.read(
             self._spool.persisted_offset, self._spool.end, self._hint
         ):
-            record = frame.record()
-            other_hour = records and _hour(records[0].received_at) != _hour(record.received_at)
-            if other_hour or size >= self._settings.seal_bytes:
+            hour = hour or frame.received_us // _HOUR_US
+            if frame.received_us // _HOUR_US != hour or size >= self._settings.seal_bytes:
                 break
-            records.append(record)
+            records.append(frame.record())
             size += len(frame.body)
             hint = after
         self._files.add(records, records[0], records[-1].offset)
@@ -199,7 +198,3 @@ class Shipper:
     def _failed(self, error: Exception) -> None:
         self._outage.failed(error)
         self._spool.reserve.relieve(error)
-
-
-def _hour(moment: datetime) -> datetime:
-    return moment.replace(minute=0, second=0, microsecond=0)
