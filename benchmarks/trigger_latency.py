@@ -20,7 +20,7 @@ from kit.photos import drawn
 from sqlalchemy import insert, select
 
 from burnish import config
-from burnish.adapters.raw_log import encode, object_key
+from burnish.adapters.raw_object import encode, object_key
 from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.sql.schema import decisions
 from burnish.adapters.sql.schema_inputs import payload_contents

@@ -9,7 +9,7 @@ from random import Random
 import zstandard
 
 from burnish.adapters.objects import LocalObjects
-from burnish.adapters.raw_log import object_key
+from burnish.adapters.raw_object import object_key
 from burnish.adapters.sql.engine import make_engine
 from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.sql.schema import metadata

@@ -15,10 +15,11 @@ import pytest
 
 from burnish.adapters import daft_datasets
 from burnish.adapters.daft_datasets import DaftReader
-from burnish.adapters.raw_log import RawLogDamaged
+from burnish.adapters.raw_object import RawLogDamaged
 from burnish.adapters.sql.raw_log import SqlManifest
+from burnish.datasets.columns import Asked
 from burnish.datasets.lines import COLUMNS
-from burnish.datasets.reading import Asked, Read, SerialReader
+from burnish.datasets.reading import Read, SerialReader
 from burnish.feedback.model import FeedbackRecord
 from burnish.feedback.parse import record_of
 from burnish.feedback.service import RawLogGap

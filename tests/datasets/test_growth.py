@@ -15,14 +15,15 @@ from burnish.datasets import compaction
 from burnish.datasets.accounting import Totals
 from burnish.datasets.assembly import Assembled, assemble
 from burnish.datasets.blanking import without
+from burnish.datasets.columns import Asked
 from burnish.datasets.compaction import cut, falls, merged
 from burnish.datasets.contents import NOTHING_KNOWN, Contents
-from burnish.datasets.digests import RowForm, digest_of, element, rows_digest
+from burnish.datasets.digests import RowForm, digest_of, element, reduced, rows_digest, summed
 from burnish.datasets.growth import Before, grow
 from burnish.datasets.layers import History, Layer
 from burnish.datasets.looking import World
 from burnish.datasets.model import DatasetError, Reason, Row, Split
-from burnish.datasets.reading import Asked, Read, SerialReader
+from burnish.datasets.reading import Read, SerialReader
 from burnish.datasets.sides import ledger_of
 from burnish.datasets.splits import Ledger
 from burnish.datasets.versions import fates_of, rows_of
@@ -402,8 +403,10 @@ def test_the_digest_is_of_the_set_of_rows_whatever_their_order() -> None:
     split=st.sampled_from(Split),
     content=st.binary(min_size=32, max_size=32),
 )
-def test_an_element_is_of_the_row_however_fast_it_was_made(
+def test_rows_add_what_they_are_however_fast_that_was_told(
     subject: str, label: str, split: Split, content: bytes
 ) -> None:
     row = Row(subject=subject, label=label, payload_sha256=f"sha256:{content.hex()}", split=split)
-    assert RowForm(label, split).element(canonical(subject), content) == element(row)
+    text = RowForm(label, split).text(canonical(subject), content.hex())
+    assert text == canonical(row)
+    assert summed([text] * 3) == reduced(3 * element(row))

@@ -9,10 +9,11 @@ import pytest
 from msgspec import structs
 
 from burnish.adapters.sql.payloads import Fetched, Seen, SqlPayloads
+from burnish.datasets.columns import Asked
 from burnish.datasets.digests import rows_digest
 from burnish.datasets.looks import Look
 from burnish.datasets.model import Dataset, Reason
-from burnish.datasets.reading import Asked, Read, SerialReader
+from burnish.datasets.reading import Read, SerialReader
 from burnish.feedback.erasure import Erasure, Tombstone
 from burnish.feedback.model import FeedbackRecord
 from burnish.feedback.parse import record_of

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from burnish.adapters.raw_log import encode, object_key
+from burnish.adapters.raw_object import encode, object_key
 from burnish.adapters.sql.unit import SqlUnit
 from burnish.demo.album import DemoError
 from burnish.demo.footprints import check_empty, raw_lines, read_footprints

@@ -11,7 +11,8 @@ from obstore.store import S3Store
 from sqlalchemy import delete, insert, select
 
 from burnish.adapters.objects_s3 import StoreUnavailable
-from burnish.adapters.raw_log import RawLogReader, object_key
+from burnish.adapters.raw_log import RawLogReader
+from burnish.adapters.raw_object import object_key
 from burnish.adapters.sql.engine import make_engine
 from burnish.adapters.sql.schema import raw_objects
 from burnish.kernel.objects import ObjectNotFound

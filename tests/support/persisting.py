@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from burnish.adapters.raw_log import encode, object_key
+from burnish.adapters.raw_object import encode, object_key
 from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.system import utc_now
 from burnish.bootstrap.house import House

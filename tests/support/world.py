@@ -10,7 +10,8 @@ import pytest
 from msgspec import structs
 
 from burnish.adapters.objects import LocalObjects
-from burnish.adapters.raw_log import RawLogReader, encode, object_key
+from burnish.adapters.raw_log import RawLogReader
+from burnish.adapters.raw_object import encode, object_key
 from burnish.adapters.sql.payloads import Seen, SqlPayloads
 from burnish.adapters.sql.predictions import SqlPredictions
 from burnish.adapters.sql.raw_log import SqlManifest

@@ -1,71 +1,19 @@
-"""The raw log on object storage: sealed ranges of records as zstd-compressed NDJSON."""
+"""The raw log on object storage: sealed ranges of records, and their manifest."""
 
-import io
-from collections.abc import Collection, Iterable, Iterator
-from datetime import datetime
-from itertools import islice
+from collections.abc import Collection, Iterator
 from typing import Final
 
-import msgspec
-import zstandard
 from msgspec import structs
 from sqlalchemy import Engine
 
+from burnish.adapters.raw_object import SUFFIX, RawLogDamaged, decode, encode
 from burnish.adapters.sql.raw_log import SqlManifest, stem
 from burnish.feedback.erasure import ERASED_TYPE, Identity, redacted
 from burnish.feedback.model import RawObject, RawRecord
 from burnish.kernel.digest import digest, hexadecimal
-from burnish.kernel.errors import Conflict
 from burnish.kernel.objects import ObjectNotFound, Objects
 
-_SUFFIX: Final = ".ndjson.zst"
 _NAME: Final = 16  # hex digits of the digest in the key of a rewritten object
-_LEVEL: Final = 3  # zstd's default: higher levels cost the front's cores more than they save
-_CONTENT_DIGITS: Final = 32  # of a digest: enough to be the only one of its name
-_LINE = msgspec.json.Decoder(RawRecord)
-_RECORDS: Final = 1000  # encoded at a time: a call for each would ask for the interpreter anew
-_ENCODER = msgspec.json.Encoder()
-
-
-class RawLogDamaged(Conflict):
-    """An object does not hold what its manifest row says; nothing of it may be believed."""
-
-    code = "raw_log.damaged"
-
-
-def object_key(
-    shard: str, first: int, last: int, received_at: datetime, *, content: str = ""
-) -> str:
-    """Return the key of a sealed range, by the receive time of its first record.
-
-    `content` is its digest where a second attempt may hold other records: an ingest shard's sealed
-    file never does, a source's page may.
-
-    >>> object_key("0", 0, 9, datetime(2026, 5, 1, 10))[:27]
-    'raw/dt=2026-05-01/hh=10/0/0'
-    """
-    folder = f"raw/dt={received_at:%Y-%m-%d}/hh={received_at:%H}/{shard}"
-    told_apart = f"-{hexadecimal(content)[:_CONTENT_DIGITS]}" if content else ""
-    return f"{folder}/{first:020}-{last:020}{told_apart}{_SUFFIX}"
-
-
-def encode(records: Iterable[RawRecord]) -> bytes:
-    """Return the bytes of an object: one record a line, compressed."""
-    sink = io.BytesIO()
-    with zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).stream_writer(
-        sink, closefd=False
-    ) as writer:
-        rest = iter(records)
-        while some := list(islice(rest, _RECORDS)):
-            writer.write(_ENCODER.encode_lines(some))
-    return sink.getvalue()
-
-
-def decode(data: bytes, *, skip: int = 0) -> Iterator[RawRecord]:
-    """Yield the records of an object but the first `skip`, without unpacking all of it at once."""
-    with zstandard.ZstdDecompressor().stream_reader(data) as reader:
-        for line in islice(io.BufferedReader(reader), skip, None):
-            yield _LINE.decode(line)
 
 
 class RawLogReader:
@@ -111,13 +59,13 @@ class RawLogReader:
                     records[number] = redacted(records[number], erasure)
                 self._rewrite(entry, encode(records))
                 lines += len(gone)
-            elif entry.key != stem(entry.key) + _SUFFIX:
+            elif entry.key != stem(entry.key) + SUFFIX:
                 self._sweep(entry)
         return lines
 
     def _rewrite(self, entry: RawObject, data: bytes) -> None:
         address = digest(data)
-        key = f"{stem(entry.key)}.{hexadecimal(address)[:_NAME]}{_SUFFIX}"
+        key = f"{stem(entry.key)}.{hexadecimal(address)[:_NAME]}{SUFFIX}"
         new = structs.replace(entry, key=key, sha256=address, bytes=len(data))
         self._objects.put(key, data)
         self._manifest.replace(entry, new)

@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from burnish.adapters import durable
-from burnish.adapters.daft_datasets import Store
 from burnish.adapters.directory import PublishedDirectory
 from burnish.adapters.durable import DbosMessenger
 from burnish.adapters.files import write_durably
@@ -20,6 +19,7 @@ from burnish.adapters.lock import locked
 from burnish.adapters.mapped_objects import MappedObjects
 from burnish.adapters.objects import LocalObjects, SignedObjects
 from burnish.adapters.objects_s3 import Credentials, S3Objects, StoreUnavailable
+from burnish.adapters.pieces import Store
 from burnish.adapters.secrets import Secrets, ensure_secrets
 from burnish.adapters.sql.engine import make_engine, reach
 from burnish.adapters.sql.migrate import upgrade

@@ -1,14 +1,14 @@
 """Accounting: a version in numbers, and how its successor's come of them."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 from msgspec import Struct
 
 from burnish.datasets.columns import OTHER_LABEL
-from burnish.datasets.digests import element, reduced
+from burnish.datasets.digests import element, reduced, total
 from burnish.datasets.lines import (
     CODE,
     CORRECTED,
@@ -19,7 +19,9 @@ from burnish.datasets.lines import (
     Bytes,
     Lines,
     Mask,
+    Numbers,
     address,
+    differ,
 )
 from burnish.datasets.model import Row, Split
 from burnish.datasets.reading import Read
@@ -88,11 +90,20 @@ class Change:
         )
 
 
-def count_new(change: Change, read: Read, lines: Lines, policy: ModelPolicy) -> list[Row]:
+def count_new(
+    change: Change,
+    read: Read,
+    lines: Lines,
+    policy: ModelPolicy,
+    *,
+    verdicts: Callable[[Numbers], Sequence[Verdict]],
+) -> list[Row]:
     """Count what has become of new lines; return those rows that carry no label of the policy.
 
     Nearly all lines are in the sum of what was read, as the row that each would be by itself; only
     for the others is a row made here.
+
+    `verdicts` tells what some of the lines say.
     """
     rows = np.isin(lines.outcome, SPLITS)
     codes = np.bincount(lines.outcome[~rows], minlength=len(NAMES)).tolist()
@@ -105,15 +116,19 @@ def count_new(change: Change, read: Read, lines: Lines, policy: ModelPolicy) -> 
             change.examples[split, label] += count
     change.effective += int(effective(lines.outcome, lines.flags).sum())
     now = np.where(rows, lines.outcome, 0)
-    moved = (lines.content != read.lines.content).any(axis=1)
+    moved = differ(lines.content, read.lines.content)
     other = np.nonzero((now != read.guess) | ((now != 0) & moved))[0]
-    strange = []
-    for index, verdict in zip(other.tolist(), lines.verdicts(policy.name, other), strict=True):
+    gone, come, strange = [], [], []
+    for index, verdict in zip(other.tolist(), verdicts(other), strict=True):
         was = row_of(verdict, address(read.lines.content[index]), int(read.guess[index]))
         row = row_of(verdict, address(lines.content[index]), int(now[index]))
-        change.sum += (element(row) if row else 0) - (element(was) if was else 0)
-        if row is not None and read.labels[index] == OTHER_LABEL:
-            strange.append(row)
+        if was is not None:
+            gone.append(was)
+        if row is not None:
+            come.append(row)
+            if read.labels[index] == OTHER_LABEL:
+                strange.append(row)
+    change.sum += total(come) - total(gone)
     return strange
 
 

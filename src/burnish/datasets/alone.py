@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from burnish.datasets.layers import History, Layer, twins
+from burnish.datasets.layers import History, Layer
 from burnish.datasets.lines import (
     CODE,
     CONTENT_HELD,
@@ -25,6 +25,7 @@ from burnish.datasets.lines import (
 )
 from burnish.datasets.model import Reason, Split
 from burnish.datasets.reading import Draws
+from burnish.datasets.sorting import repeated
 
 FREE: Final = 254  # an outcome: on the training side unless the holdout draws it
 
@@ -66,7 +67,7 @@ def are_alone(
     ):
         here = np.nonzero(speaking)[0]
         mine = keys[here]
-        shared[here] |= _repeated(mine) | below.knows(index, mine)
+        shared[here] |= repeated(mine) | below.knows(index, mine)
     if len(late):
         shared[shown] |= np.isin(contents[shown], late)
     return among & ~shared
@@ -110,10 +111,3 @@ def lowest(free: Numbers, draws: Draws, count: int) -> Numbers:
     mine = draws[free]
     low: Numbers = free[mine <= np.partition(mine, count - 1)[count - 1]]
     return low
-
-
-def _repeated(keys: Keys) -> Mask:
-    order = np.argsort(keys)
-    repeated = np.zeros(len(keys), bool)
-    repeated[order] = twins(keys[order])
-    return repeated

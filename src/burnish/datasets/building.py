@@ -8,6 +8,7 @@ from functools import partial
 from burnish.datasets import manifest as files
 from burnish.datasets.accounting import Totals
 from burnish.datasets.blanking import without
+from burnish.datasets.columns import Asked
 from burnish.datasets.contents import Contents, Noted, known, replaced
 from burnish.datasets.digests import from_text
 from burnish.datasets.growth import Before, Grown, grow
@@ -16,8 +17,9 @@ from burnish.datasets.looking import Missing, World, absent
 from burnish.datasets.manifest import File, Manifest, State
 from burnish.datasets.model import Dataset, DatasetError, OffsetsAhead, Reason
 from burnish.datasets.ports import DatasetUnit, Reader
-from burnish.datasets.reading import Asked, Read
+from burnish.datasets.reading import Read
 from burnish.datasets.splits import Ledger, judges
+from burnish.datasets.uncollected import uncollected
 from burnish.datasets.versions import load_ledger
 from burnish.feedback.erasure import Identity
 from burnish.feedback.ports import RawLog
@@ -130,18 +132,20 @@ class Builder:
         ledger = former.under(rules)
 
         def built(ledger: Ledger, *, worn: bool = False) -> Grown:
-            return grow(
-                History(policy.name, []),
-                without(self._read(policy, {}, offsets, ledger.epoch), erased),
-                policy,
-                ledger=ledger,
-                world=self._world(policy),
-                before=Before(
-                    totals=Totals.none(policy.labels),
-                    offsets={} if parent is None else parent.offsets,
-                ),
-                worn=worn,
-            )
+            read = without(self._read(policy, {}, offsets, ledger.epoch), erased)
+            with uncollected():
+                return grow(
+                    History(policy.name, []),
+                    read,
+                    policy,
+                    ledger=ledger,
+                    world=self._world(policy),
+                    before=Before(
+                        totals=Totals.none(policy.labels),
+                        offsets={} if parent is None else parent.offsets,
+                    ),
+                    worn=worn,
+                )
 
         if spent and ledger.epoch == former.epoch and not rules.holdout_source:
             with suppress(DatasetError):

@@ -15,7 +15,7 @@ from burnish.datasets.contents import NOTHING_KNOWN, Contents
 from burnish.datasets.model import Example, Reason
 from burnish.feedback.model import Selection
 from burnish.feedback.prediction import Prediction
-from burnish.feedback.verdict import Place, Verdict
+from burnish.feedback.verdict import Place, Verdict, by_precedence, by_recency
 
 OWN_STORE = "burnish:"  # payload URIs of our own object store: burnish:sha256:<hex>
 
@@ -152,7 +152,7 @@ def one_per_identity(
 ) -> Iterable[Verdict]:
     """Return, of copies of one record, the one received first: that is the record."""
     records: dict[tuple[str, str], Verdict] = {}
-    for verdict in sorted(verdicts, key=lambda verdict: verdict.precedence):
+    for verdict in sorted(verdicts, key=by_precedence):
         first = records.setdefault(verdict.identity, verdict)
         if first is not verdict:
             same = first.content == verdict.content
@@ -168,12 +168,14 @@ def _last_word(
     Everyone may change their mind, so each actor's latest verdict speaks for them. Records without
     an actor speak for one unknown person. A reviewer's word settles what was said before it.
     """
+    if len(said) == 1:
+        return said[0]
     latest: dict[str | None, Verdict] = {}
-    for verdict in sorted(said, key=lambda verdict: verdict.recency):
+    for verdict in sorted(said, key=by_recency):
         if verdict.actor in latest:
             left_out[latest[verdict.actor].place] = Reason.SUPERSEDED
         latest[verdict.actor] = verdict
-    words = sorted(latest.values(), key=lambda verdict: verdict.recency)
+    words = sorted(latest.values(), key=by_recency)
     if len({verdict.final for verdict in _unsettled(words, reviewers)}) > 1:
         left_out.update((verdict.place, Reason.CONTRADICTION) for verdict in words)
         return None
@@ -208,12 +210,15 @@ def _one_per_content(
     for example in examples:
         contents[example.payload_sha256].append(example)
     for group in contents.values():
+        if len(group) == 1:
+            yield group[0]
+            continue
         group.sort(key=lambda example: (rank(example.subject), example.subject))
         agreed = group
         if _disagree(agreed):
             agreed = [example for example in group if example.subject in exam.subjects]
             if not agreed:
-                words = sorted((example.verdict for example in group), key=lambda v: v.recency)
+                words = sorted((example.verdict for example in group), key=by_recency)
                 open_ = {verdict.place for verdict in _unsettled(words, reviewers)}
                 agreed = [example for example in group if example.verdict.place in open_]
         if not agreed or _disagree(agreed):

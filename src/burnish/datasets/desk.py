@@ -14,7 +14,7 @@ from burnish.datasets.contents import NOTHING_KNOWN, Contents
 from burnish.datasets.curation import Exam, curate, locate
 from burnish.datasets.model import Reason
 from burnish.feedback.prediction import Prediction
-from burnish.feedback.verdict import Verdict
+from burnish.feedback.verdict import Verdict, by_recency
 from burnish.kernel.policy import ModelPolicy
 
 
@@ -83,7 +83,7 @@ def contradictions(
 def _contradiction(
     words: list[Verdict], inputs: Mapping[tuple[str, int], str | Reason]
 ) -> Contradiction:
-    words.sort(key=lambda word: word.recency)
+    words.sort(key=by_recency)
     shown = (inputs[word.place] for word in reversed(words))
     return Contradiction(
         subjects=sorted({word.subject_id for word in words}),

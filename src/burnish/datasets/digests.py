@@ -9,12 +9,17 @@ inputs of equal SHA-256. Decision 0023 says why not a tree.
 
 import hashlib
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final
+
+import numpy as np
 
 from burnish.datasets.model import Row, Split
 from burnish.kernel.digest import PREFIX, canonical, digest
 
 ELEMENT_BYTES: Final = 512
+_LIMB: Final = np.dtype("<u4")  # 2^32 of them fit into the 64 bits that they are added in
+_AT_ONCE: Final = 1024  # rows: their elements stay in the processor's cache
 _MASK: Final = (1 << 8 * ELEMENT_BYTES) - 1
 
 
@@ -24,7 +29,7 @@ def element(row: Row) -> int:
 
 
 class RowForm:
-    """What rows of one label and one split have in common: their elements, many times as fast."""
+    """What rows of one label and one split have in common: their JSON, many times as fast."""
 
     def __init__(self, label: str, split: Split) -> None:
         row = Row(subject="", label=label, payload_sha256=PREFIX, split=split)
@@ -32,10 +37,10 @@ class RowForm:
         self._first, rest = _cut(canonical(row), b'"subject":', b'""')
         self._second, self._last = _cut(rest, b'"payload_sha256":"sha256:', b"")
 
-    def element(self, subject: bytes, content: bytes) -> int:
-        """Return the element of a row; its subject is given as JSON, its content as bytes."""
-        parts = self._first, subject, self._second, content.hex().encode(), self._last
-        return _element(b"".join(parts))
+    def text(self, subject: bytes, content: str) -> bytes:
+        """Return a row in canonical JSON; its subject is given as JSON, its content in hex."""
+        parts = self._first, subject, self._second, content.encode(), self._last
+        return b"".join(parts)
 
 
 def _cut(text: bytes, before: bytes, gap: bytes) -> tuple[bytes, bytes]:
@@ -45,12 +50,26 @@ def _cut(text: bytes, before: bytes, gap: bytes) -> tuple[bytes, bytes]:
 
 
 def _element(text: bytes) -> int:
-    return int.from_bytes(hashlib.shake_128(text).digest(ELEMENT_BYTES), "little")
+    return int.from_bytes(_spread(text), "little")
+
+
+def _spread(text: bytes) -> bytes:
+    return hashlib.shake_128(text).digest(ELEMENT_BYTES)
+
+
+def summed(texts: Iterable[bytes]) -> int:
+    """Return the sum of many rows, given in canonical JSON, in a fraction of the time."""
+    limbs = np.zeros(ELEMENT_BYTES // _LIMB.itemsize, np.uint64)
+    texts = iter(texts)
+    while data := b"".join(map(_spread, islice(texts, _AT_ONCE))):
+        limbs += np.frombuffer(data, _LIMB).reshape(-1, len(limbs)).sum(axis=0, dtype=np.uint64)
+    width = 8 * _LIMB.itemsize
+    return reduced(sum(limb << width * place for place, limb in enumerate(limbs.tolist())))
 
 
 def total(rows: Iterable[Row]) -> int:
     """Return the sum of a set of rows, each of which may come once only."""
-    return reduced(sum(map(element, rows)))
+    return summed(map(canonical, rows))
 
 
 def reduced(value: int) -> int:

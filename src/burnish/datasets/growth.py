@@ -36,6 +36,7 @@ from burnish.datasets.lines import (
     Mask,
     Numbers,
     address,
+    differ,
 )
 from burnish.datasets.looking import World, is_open
 from burnish.datasets.model import Example, Reason, Row, Split
@@ -160,6 +161,9 @@ class _Build:
         self._line_of = dict(
             zip((verdict.place for verdict in batch.said), batch.lines.tolist(), strict=True)
         )
+        # Those that are counted in shares.
+        kept = counted(self._curated.examples, self._exam.subjects)
+        self._counted = np.array(sorted(self._line_of[one.verdict.place] for one in kept), np.int64)
 
     def _share_out(self) -> None:
         """Find who is beyond their share; take in those of the history for whom that changes."""
@@ -189,18 +193,13 @@ class _Build:
             was[int(batch.was.outcome[number] == _OVER)][batch.said[number].actor] += 1
         return Former(within=was[0], beyond=was[1])
 
-    def _counted(self) -> Numbers:
-        """Return the lines of the batch that are counted in shares, sorted."""
-        kept = counted(self._curated.examples, self._exam.subjects)
-        return np.array(sorted(self._line_of[one.verdict.place] for one in kept), np.int64)
-
     def _counted_alone(self) -> Mask:
         mask: Mask = self._batch.alone & (self._lines.flags & CORRECTED != 0) & is_kept(self._alone)
         return mask
 
     def _candidates(self) -> Spoken:
         """Return all that is decided on and counted in shares."""
-        batch, mine = self._batch, self._counted()
+        batch, mine = self._batch, self._counted
         new = mine[mine >= batch.first] - batch.first
         new = np.concatenate([new, np.nonzero(self._counted_alone())[0]])
         old = mine[mine < batch.first]
@@ -294,14 +293,20 @@ class _Build:
         self._sides = batch.was.sides & ~np.uint8(COUNTED)
         if self._policy.dataset.actor_share < 1:
             self._lines.sides[self._counted_alone()] |= COUNTED
-            self._sides[np.searchsorted(batch.lines, self._counted())] |= COUNTED
+            self._sides[np.searchsorted(batch.lines, self._counted)] |= COUNTED
 
     def grown(self) -> Grown:
         """Return what the build adds. Raises what `checks` raises."""
         batch, lines, before = self._batch, self._lines, self._before
         self._moved = batch.moved()
         change = Change(self._read.sum)
-        rows = count_new(change, self._read, lines, self._policy)
+        rows = count_new(
+            change,
+            self._read,
+            lines,
+            self._policy,
+            verdicts=lambda new: batch.verdicts(new + batch.first),
+        )
         rows += self._count_old(change)
         check_labels(sorted(rows, key=lambda row: row.subject), self._policy)
         totals = change.applied(before.totals, len(lines))
@@ -356,7 +361,7 @@ class _Build:
             what.note(int(np.searchsorted(lines, line)), found, contents)
         outcome, sides = self._outcome[old], self._sides[old]
         changed = (outcome != was.outcome[old]) | (sides != was.sides[old])
-        changed |= (found != was.found[old]) | (contents != was.content[old]).any(axis=1)
+        changed |= (found != was.found[old]) | differ(contents, was.content[old])
         return Patches(
             line=lines[changed],
             outcome=outcome[changed],

@@ -28,6 +28,7 @@ from burnish.datasets.lines import (
     from_bytes,
     to_bytes,
 )
+from burnish.datasets.sorting import ordered, twins
 from burnish.datasets.turns import Queue, Turns
 from burnish.feedback.verdict import Verdict
 
@@ -42,7 +43,7 @@ class Index:
     @classmethod
     def of(cls, keys: Keys, lines: Numbers) -> "Index":
         """Return the index of lines, each by its key."""
-        order = np.argsort(keys, kind="stable")
+        order = ordered(keys)
         return cls(keys=keys[order], lines=lines[order])
 
     def find(self, wanted: Keys) -> Numbers:
@@ -66,13 +67,6 @@ class Index:
     def repeated(self) -> Numbers:
         """Return the lines whose key another line has too."""
         return self.lines[twins(self.keys)]
-
-
-def twins(keys: Keys) -> Mask:
-    """Tell of sorted keys which of them come more than once."""
-    same = np.zeros(len(keys) + 1, bool)
-    same[1:-1] = keys[1:] == keys[:-1]
-    return same[1:] | same[:-1]
 
 
 @dataclass(frozen=True, kw_only=True)

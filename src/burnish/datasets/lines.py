@@ -241,6 +241,12 @@ def content_keys(content: Bytes) -> Keys:
     return np.ascontiguousarray(content[:, :8]).view(np.uint64).ravel()
 
 
+def differ(one: Bytes, other: Bytes) -> Mask:
+    """Tell of two columns of contents where they are not the same."""
+    found: Mask = (one.view(np.uint64) != other.view(np.uint64)).any(axis=1)
+    return found
+
+
 def joined(parts: Sequence[Lines]) -> Lines:
     """Return the lines of all parts, in their order."""
     ends, shift = [], 0

@@ -104,7 +104,8 @@ def is_open(found: Bytes, contents: Bytes, flags: Bytes) -> Mask:
     A prediction may be logged late, and a payload fetched or stored late; a place that gave nothing
     is tried again. A prediction that kept no input never will have one.
     """
-    awaited = contents.any(axis=1) & (found == _MISSING)
+    awaited = found == _MISSING
+    awaited[awaited] = contents[awaited].any(axis=1)
     tried = (flags & FETCHED != 0) & np.isin(found, _TRIED)
     late: Mask = np.isin(found, (_UNKNOWN, _ELSEWHERE)) | awaited | tried
     return late

@@ -2,10 +2,11 @@
 
 from typing import Protocol
 
+from burnish.datasets.columns import Asked
 from burnish.datasets.contents import PayloadStore
 from burnish.datasets.looks import LookStore
 from burnish.datasets.model import Dataset
-from burnish.datasets.reading import Asked, Read
+from burnish.datasets.reading import Read
 from burnish.feedback.erasure import TombstoneStore
 from burnish.feedback.prediction import PredictionStore
 from burnish.feedback.verdict import Offsets

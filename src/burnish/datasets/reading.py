@@ -4,26 +4,17 @@ This is what a build does once for each line, and the only part of it that must 
 runs in as many processes, or on as many machines, as the plan has.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
+from itertools import islice
 from typing import Final
 
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 
-from burnish.datasets.columns import DRAW_BYTES, OTHER_LABEL, Columns
-from burnish.datasets.curation import OWN_STORE
-from burnish.datasets.digests import RowForm, reduced
+from burnish.datasets.columns import SILENT, Asked, Columns, columns
+from burnish.datasets.digests import reduced
 from burnish.datasets.lines import (
-    ASK,
-    CODE,
-    CONTENT_BYTES,
-    CORRECTED,
-    EXAM,
-    FETCHED,
-    UNCERTAIN,
     Bytes,
     Keys,
     Lines,
@@ -33,33 +24,17 @@ from burnish.datasets.lines import (
     joined,
     to_bytes,
 )
-from burnish.datasets.model import Split
 from burnish.datasets.turns import Actor, Codes, Queue, Spoken, same_people
-from burnish.feedback.model import RawRecord, Selection
+from burnish.feedback.model import RawRecord
 from burnish.feedback.plain import Plain, plain
 from burnish.feedback.ports import Parse, RawLog
 from burnish.feedback.service import read
 from burnish.feedback.verdict import Offsets, Verdict, verdict_of
-from burnish.kernel.digest import PREFIX, canonical
 from burnish.kernel.errors import InvalidInput
-
-_URI: Final = OWN_STORE + PREFIX
-_URI_LENGTH: Final = len(_URI) + 2 * CONTENT_BYTES
-_HEX: Final = frozenset("0123456789abcdef")
-_NO_CONTENT: Final = bytes(CONTENT_BYTES)
-_DRAWS: Final = 1 << 8 * DRAW_BYTES  # how many a drawing has
 
 Draws = NDArray[np.float64]
 
-
-class Asked(Struct, frozen=True, kw_only=True):
-    """What a build must know of each line, besides what it says."""
-
-    model: str
-    labels: tuple[str, ...]
-    validation: float
-    epoch: int
-    exam: str = ""  # the policy's `holdout_source`
+_AT_ONCE: Final = 2_000  # lines: few enough that memory is used again instead of asked for anew
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,88 +93,48 @@ _LINES: Final = (
 
 def read_lines(shard: str, raws: Iterable[RawRecord], asked: Asked, parse: Parse) -> Read:
     """Return the lines that are, or may be, a model's; all are of one shard."""
-    numbers = {label: number for number, label in enumerate(asked.labels)}
-    splits = (Split.TRAIN, Split.VALIDATION)
-    forms = [[RowForm(label, split) for split in splits] for label in asked.labels]
-    codes = [CODE[split] for split in splits]
-    holdout, validation = _drawer(asked, "holdout"), _drawer(asked, "validation")
-    columns = Columns()
-    sum_ = 0
+    lines = iter(raws)
+    parts = []
+    while some := list(islice(lines, _AT_ONCE)):
+        parts.append(_some(shard, some, asked, parse))
+    return gathered(parts)
+
+
+def _some(shard: str, raws: Sequence[RawRecord], asked: Asked, parse: Parse) -> Read:
+    kept: list[RawRecord] = []
+    words: list[Plain | Verdict] = []
     for raw in raws:
         said = plain(raw) or _slowly(shard, raw, parse)
-        if said is None:
-            columns.add_unreadable(shard, raw)
-            continue
-        if said.model != asked.model:
-            continue
-        found, content, payload = _content(said)
-        label = numbers.get(said.final, OTHER_LABEL)
-        subject = canonical(said.subject_id)
-        drawn = validation(subject)
-        guess = 0
-        if found == 0 and label != OTHER_LABEL:
-            split = int.from_bytes(drawn, "big") / _DRAWS < asked.validation
-            guess = codes[split]
-            sum_ += forms[label][split].element(subject, content)
-        flags = CORRECTED if said.corrected else 0
-        if said.selection is Selection.UNCERTAINTY:
-            flags |= UNCERTAIN
-        if said.source == asked.exam:
-            flags |= EXAM
-        if payload:
-            flags |= FETCHED
-        columns.add(raw, said, payload, content)
-        columns.found.append(found)
-        columns.flags.append(flags)
-        columns.guess.append(guess)
-        columns.labels.append(label)
-        columns.draws.append(holdout(subject) + drawn)
-    return _read(columns, shard, reduced(sum_))
+        if said is SILENT or said.model == asked.model:
+            kept.append(raw)
+            words.append(said)
+    return _read(columns(shard, kept, words, asked))
 
 
-def _read(columns: Columns, shard: str, sum_: int) -> Read:
-    return Read(
-        lines=columns.lines(shard), sum=sum_, people=tuple(columns.people), **columns.beside()
-    )
+def _read(found: Columns) -> Read:
+    return Read(lines=found.lines, sum=found.sum, people=found.people, **found.beside)
 
 
 def gathered(parts: Sequence[Read]) -> Read:
     """Return all lines of several reads, in their order."""
     if not parts:
-        return _read(Columns(), "", 0)
+        return _read(columns("", (), (), Asked(model="", labels=(), validation=0, epoch=0)))
     people, actors = same_people([(part.people, part.actors) for part in parts])
-    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _OWN}
-    columns["actors"] = actors
+    own = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _OWN}
+    own["actors"] = actors
     return Read(
         lines=joined([part.lines for part in parts]),
         sum=reduced(sum(part.sum for part in parts)),
         people=people,
-        **columns,
+        **own,
     )
 
 
-def _slowly(shard: str, raw: RawRecord, parse: Parse) -> Verdict | None:
+def _slowly(shard: str, raw: RawRecord, parse: Parse) -> Plain | Verdict:
     try:
         return verdict_of(shard, raw, parse(raw))
     except InvalidInput:
-        return None
-
-
-def _content(said: Plain | Verdict) -> tuple[int, bytes, str | None]:
-    """Return what is known of a line's content, the content, and the payload as it is packed."""
-    payload = said.payload
-    if payload is not None and len(payload) == _URI_LENGTH and payload.startswith(_URI):
-        name = payload[len(_URI) :]
-        if _HEX.issuperset(name):
-            # What its prediction says may forbid it still.
-            return (0 if said.prediction_id is None else ASK), bytes.fromhex(name), ""
-    return ASK, _NO_CONTENT, payload
-
-
-def _drawer(asked: Asked, purpose: str) -> Callable[[bytes], bytes]:
-    """Return what draws as `splits.fraction` does, of JSON, without its last division."""
-    head = canonical([asked.model, asked.epoch, purpose])[:-1] + b","
-    return lambda subject: sha256(head + subject + b"]").digest()[:DRAW_BYTES]
+        return SILENT
 
 
 class SerialReader:

@@ -38,6 +38,7 @@ from burnish.datasets.lines import (
     addresses,
     content_keys,
     content_of,
+    differ,
     key_of,
 )
 from burnish.datasets.looking import Judged, World, is_open
@@ -105,16 +106,17 @@ class Batch:
             what.note(line, found, contents)
         new = ~self._below.knows("contents", content_keys(contents[plain]))
         names = addresses(contents[plain])
-        shown = self._world.shown(set(names))
-        missing = self._world.missing(set(compress(names, new.tolist())))
+        asked = set(names)
+        shown = self._world.shown(asked)
+        missing = self._world.missing(asked if new.all() else set(compress(names, new.tolist())))
         if shown or missing:
             for line, name in zip(plain.tolist(), names, strict=True):
                 if name in shown:
                     shown[name].note(line, found, contents)
                 elif name in missing:
                     found[line] = CODE[Reason.PAYLOAD_MISSING]
-        named = lines.content.any(axis=1)
-        other = np.nonzero(named & (contents != lines.content).any(axis=1))[0]
+        other = np.nonzero(differ(contents, lines.content))[0]
+        other = other[lines.content[other].any(axis=1)]
         return replace(
             lines.spelled(other), found=found, content=contents, outcome=lines.outcome.copy()
         )
@@ -129,7 +131,7 @@ class Batch:
         # Of an exam even a copy tells that a subject is in it.
         waits = self._examines[repeated] | self._below.knows("identities", keys[repeated])
         repeated = np.sort(repeated[self._speaks[repeated] & ~waits])
-        said = lines.verdicts(self._policy.name, repeated)
+        said = self.verdicts(repeated + self.first)
         left_out: dict[Place, Reason] = {}
         one_per_identity(said, left_out)
         for line, verdict in zip(repeated.tolist(), said, strict=True):
@@ -168,19 +170,20 @@ class Batch:
             reached = np.setdiff1d(self._neighbours(reached), self.lines)
         self.old = int(np.searchsorted(self.lines, self.first))  # how many are of the history
         self.was: State = self._history.state(self.lines)
-        self.said = [self._verdicts[line] for line in self.lines.tolist()]
+        self.said = self.verdicts(self.lines)
         # A line alone may have copies, and one of these a subject that others speak of.
         self.alone[self.lines[self.old :] - self.first] = False
 
     def _neighbours(self, lines: Numbers) -> Numbers:
         """Return the lines that share a subject, a content or an identity with these."""
-        state, verdicts = self._history.state(lines), self._history.verdicts(lines)
-        self._verdicts.update(zip(lines.tolist(), verdicts, strict=True))
+        state, verdicts = self._history.state(lines), self.verdicts(lines)
         old = int(np.searchsorted(lines, self.first))
+        new = lines[old:] - self.first
         self._look_again(lines[:old], state, verdicts[:old])
+        read = self._read
         wanted = {
-            "subjects": np.array([key_of(one.subject_id) for one in verdicts], np.uint64),
-            "identities": np.array([key_of(*one.identity) for one in verdicts], np.uint64),
+            "subjects": _keys([(one.subject_id,) for one in verdicts[:old]], read.subjects[new]),
+            "identities": _keys([one.identity for one in verdicts[:old]], read.identities[new]),
             "contents": np.concatenate(
                 [content_keys(state.content[state.found == 0]), self.late_contents()[1]]
             ),
@@ -189,6 +192,14 @@ class Batch:
         touched: Numbers = np.unique(np.concatenate(found))
         speaks: Mask = ~np.isin(self._history.state(touched).outcome, _SILENT)
         return touched[speaks]
+
+    def verdicts(self, lines: Numbers) -> list[Verdict]:
+        """Return what lines say, in sorted order of their numbers; each is unpacked once."""
+        known = self._verdicts
+        asked = lines.tolist()
+        fresh = lines[np.array([line not in known for line in asked], bool)]
+        known.update(zip(fresh.tolist(), self._history.verdicts(fresh), strict=True))
+        return [known[line] for line in asked]
 
     def _look_again(self, lines: Numbers, state: State, verdicts: Sequence[Verdict]) -> None:
         """Note what lines of the history judge, if that can be told now and could not before."""
@@ -254,3 +265,8 @@ class Batch:
         return structs.replace(
             self._ledger, **{name: frozenset(found) for name, found in sides.items()}
         )
+
+
+def _keys(names: Sequence[tuple[str, ...]], others: Keys) -> Keys:
+    """Return the keys of names, and after them others that are known."""
+    return np.concatenate([np.array([key_of(*name) for name in names], np.uint64), others])

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.datasets.lines import Keys, Mask, Numbers, key_of
+from burnish.datasets.sorting import ordered
 from burnish.feedback.verdict import Verdict
 
 Actor = str | None  # None: whoever does not say who they are
@@ -78,7 +79,7 @@ class Queue:
 
     def in_turn(self) -> "Queue":
         """Return the lines in the order of their turns."""
-        return self[np.lexsort((self.identities, self.happened))]
+        return self[ordered(self.happened, self.identities)]
 
     def turn(self, place: int) -> Turn:
         """Return the turn of one line."""
@@ -149,10 +150,12 @@ class Turns:
     def of(cls, people: Sequence[Actor], actors: Codes, queue: Queue) -> "Turns":
         """Return lines by actor; `actors` are numbers in `people`, who all differ."""
         present, counts = np.unique(actors, return_counts=True)
+        in_turn = ordered(queue.happened, queue.identities)
+        narrow = actors[in_turn].astype(np.min_scalar_type(len(people)))  # short ones sort at once
         return cls(
             people=tuple(people[actor] for actor in present.tolist()),
             ends=np.cumsum(counts, dtype=np.int64),
-            queue=queue[np.lexsort((queue.identities, queue.happened, actors))],
+            queue=queue[in_turn[np.argsort(narrow, kind="stable")]],
         )
 
     @classmethod

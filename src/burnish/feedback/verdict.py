@@ -1,6 +1,8 @@
 """Verdicts: what the projection keeps of an accepted record, and its place in the raw log."""
 
+from collections.abc import Callable
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final
 
 from msgspec import Struct
@@ -10,6 +12,8 @@ from burnish.kernel.digest import canonical, digest
 
 Offsets = dict[str, int]  # shard -> first offset that is not meant
 Place = tuple[str, int]  # shard and offset: names one line of the raw log
+Precedence = tuple[datetime, str, int]
+Recency = tuple[datetime, str, str]
 
 
 _MAX_TEXT: Final = 255  # characters of a label, as the tables hold it
@@ -46,14 +50,14 @@ class Verdict(Struct, frozen=True, kw_only=True, gc=False):
         return self.shard, self.offset
 
     @property
-    def precedence(self) -> tuple[datetime, str, int]:
+    def precedence(self) -> Precedence:
         """Orders the copies of one record: the one received first is the record."""
-        return self.received_at, self.shard, self.offset
+        return by_precedence(self)
 
     @property
-    def recency(self) -> tuple[datetime, str, str]:
+    def recency(self) -> Recency:
         """Orders the verdicts on one subject: the greatest is the last word."""
-        return self.occurred_at, self.source, self.id
+        return by_recency(self)
 
     @property
     def content(self) -> tuple[Any, ...]:
@@ -74,6 +78,11 @@ class Verdict(Struct, frozen=True, kw_only=True, gc=False):
     def beyond(self, offsets: Offsets) -> bool:
         """Tell whether its line lies at or after the given offset of its shard."""
         return self.offset >= offsets.get(self.shard, 0)
+
+
+# As keys of sorting: in half the time that the properties take.
+by_precedence: Final[Callable[[Verdict], Precedence]] = attrgetter("received_at", "shard", "offset")
+by_recency: Final[Callable[[Verdict], Recency]] = attrgetter("occurred_at", "source", "id")
 
 
 def verdict_of(shard: str, raw: RawRecord, record: FeedbackRecord) -> Verdict:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from burnish.adapters.raw_log import RawLogDamaged
+from burnish.adapters.raw_object import RawLogDamaged
 from burnish.adapters.sql.raw_log import ManifestConflict, SqlManifest
 from burnish.feedback.model import Outcome, RawObject, Receipt
 

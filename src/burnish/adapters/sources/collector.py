@@ -14,7 +14,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from burnish.adapters.raw_log import encode, object_key
+from burnish.adapters.raw_object import encode, object_key
 from burnish.adapters.sources.databases import Database, opened
 from burnish.adapters.sources.places import Places, SourceFailed, SourceMisfit
 from burnish.adapters.sql.sources import SqlSources

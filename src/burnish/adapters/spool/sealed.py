@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from burnish.adapters.crash import crash_point
 from burnish.adapters.files import clear_unfinished, make_folder, sync_folder, write_durably
-from burnish.adapters.raw_log import encode, object_key
+from burnish.adapters.raw_object import encode, object_key
 from burnish.feedback.model import RawObject, RawRecord
 from burnish.kernel.clock import parse_time
 from burnish.kernel.digest import digest

@@ -27,7 +27,7 @@ from burnish.adapters.sql.schema import feedback, predictions, shards, tombstone
 from burnish.adapters.sql.schema_inputs import payload_sources
 from burnish.datasets.curation import OWN_STORE
 from burnish.feedback.erasure import Identity, Scope
-from burnish.feedback.verdict import Offsets, Verdict
+from burnish.feedback.verdict import Offsets, Verdict, by_precedence
 from burnish.kernel.errors import Stale
 
 
@@ -65,7 +65,7 @@ class FeedbackStore:
         A late copy of an erased record is not kept.
         """
         first: dict[tuple[str, str], Verdict] = {}
-        for verdict in sorted(verdicts, key=lambda verdict: verdict.precedence):
+        for verdict in sorted(verdicts, key=by_precedence):
             first.setdefault(verdict.identity, verdict)
         for identity in self._erased(first):
             del first[identity]
