@@ -44,6 +44,7 @@ def main() -> None:
             return float(records / took)
 
         def idle() -> float:
+            fronts["durable"].rest()
             return elsewhere(what="idle", port=fronts["durable"].port, run=next(names), count=300)
 
         try:

@@ -1,6 +1,7 @@
 """The feedback front as a process of its own, with its spool or with a log that forgets."""
 
 import hashlib
+import http.client
 import itertools
 import os
 import signal
@@ -38,6 +39,7 @@ BEARER = "a-token"
 SECRET = b"s" * 32
 SHARD = "0"
 START_S = 30.0
+REST_S, BUSY = 0.5, 0.05  # it rests if it takes a twentieth of a processor for half a second
 
 
 class Forgetful:
@@ -81,6 +83,18 @@ class Front:
         """Return the seconds of processor time that it has taken so far."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def rest(self) -> None:
+        """Wait until it has shipped and merged what it took, and has nothing to do."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port)
+        connection.request("POST", "/v1/seal", b"", {"Authorization": f"Bearer {BEARER}"})
+        connection.getresponse().read()
+        connection.close()
+        spent = REST_S
+        while spent >= BUSY * REST_S:
+            before = self.cpu_s()
+            time.sleep(REST_S)
+            spent = self.cpu_s() - before
 
     def close(self) -> None:
         self._process.send_signal(signal.SIGTERM)
