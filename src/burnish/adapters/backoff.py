@@ -77,7 +77,7 @@ async def keep_trying(
         if time.monotonic() - began > cap_s:
             wait = first_s
         least = min(cap_s, float(asked)) if asked else 0.0
-        pause = max(least, wait / 2) + random.uniform(0, wait / 2)  # noqa: S311
+        pause = max(least, wait / 2) + random.uniform(0, wait / 2)  # noqa: S311 - jitter is no secret
         if await until(stop, timeout_s=pause):
             raise Stopped("Stopped before it succeeded.")
         wait = min(cap_s, wait * 2)
