@@ -78,8 +78,7 @@ def merged(layers: Sequence[Layer]) -> Layer:
 
 
 def _between(index: Index, first: int, end: int) -> Index:
-    mine = (index.lines >= first) & (index.lines < end)
-    return Index(keys=index.keys[mine], lines=index.lines[mine])
+    return index[(index.lines >= first) & (index.lines < end)]
 
 
 def _judging_others(lines: Lines, first: int, layers: Sequence[Layer]) -> Numbers:

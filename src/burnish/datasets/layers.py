@@ -64,9 +64,12 @@ class Index:
         known: Mask = self.keys[at] == wanted
         return known
 
-    def repeated(self) -> Numbers:
-        """Return the lines whose key another line has too."""
-        return self.lines[twins(self.keys)]
+    def __getitem__(self, entries: Mask) -> "Index":
+        return Index(keys=self.keys[entries], lines=self.lines[entries])
+
+    def repeated(self) -> "Index":
+        """Return those entries whose key another line has too."""
+        return self[twins(self.keys)]
 
 
 @dataclass(frozen=True, kw_only=True)

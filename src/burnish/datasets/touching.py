@@ -44,6 +44,7 @@ from burnish.datasets.lines import (
 from burnish.datasets.looking import Judged, World, is_open
 from burnish.datasets.model import Reason
 from burnish.datasets.reading import Read
+from burnish.datasets.settling import settle
 from burnish.datasets.sides import carried
 from burnish.datasets.splits import Ledger
 from burnish.feedback.verdict import Place, Verdict
@@ -127,7 +128,7 @@ class Batch:
     def settle_copies(self) -> None:
         """Leave out what is a copy of another new line; what the history has copies of, waits."""
         lines, keys = self.layer.lines, self._read.identities
-        repeated = self.layer.identities.repeated() - self.first
+        repeated = self.layer.identities.repeated().lines - self.first
         # Of an exam even a copy tells that a subject is in it.
         waits = self._examines[repeated] | self._below.knows("identities", keys[repeated])
         repeated = np.sort(repeated[self._speaks[repeated] & ~waits])
@@ -151,13 +152,15 @@ class Batch:
         )
         again = np.union1d(open_, self._below.find("contents", self._replaced))
         self._look_again(again, self._below.state(again), self._below.verdicts(again))
+        late = self.late_contents()[1]
+        settle(self.layer, self._read, self._below, speaks=self._speaks, late=late)
         self.alone = are_alone(
             self.layer,
             self._below,
             subjects=self._read.subjects,
             identities=self._read.identities,
             among=self._speaks,
-            late=self.late_contents()[1],
+            late=late,
         )
         self.alone &= ~self._examines
         new = np.nonzero(self._speaks & ~self.alone)[0] + self.first

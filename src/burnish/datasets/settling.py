@@ -1,0 +1,148 @@
+"""Settling: new lines that share something, where it is plain which of them stands.
+
+People judge again what was judged, and show again what was shown. Where that concerns new lines
+only, nothing about these is unusual and all of them give one label, curation has one answer; it is
+said here for all of them at once, in its words. Those that are left out share nothing any more, so
+that the one that stands may be alone. Whatever is not plain is left to `curate`.
+"""
+
+from dataclasses import dataclass
+from functools import reduce
+from operator import and_
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from burnish.datasets.columns import OTHER_LABEL
+from burnish.datasets.layers import History, Index, Layer
+from burnish.datasets.lines import CODE, EXAM, UNCERTAIN, Keys, Mask, Numbers, content_keys
+from burnish.datasets.model import Reason
+from burnish.datasets.reading import Read
+
+
+def settle(layer: Layer, read: Read, below: History, *, speaks: Mask, late: Keys) -> None:
+    """Leave out, in place, the new lines beside which another plainly stands.
+
+    Args:
+        layer: the new lines, of which copies are left out already.
+        read: the same as they were read.
+        below: the history that they follow.
+        speaks: which of them speak at all; those that are left out do so no longer.
+        late: contents that lines of the history have got only now.
+    """
+    subjects = _Groups.of(layer, layer.subjects, speaks)
+    contents = _Groups.of(layer, layer.contents, speaks)
+    plain = _plain(layer, read, below, np.concatenate([subjects.lines, contents.lines]), late)
+    plain[_Groups.of(layer, layer.identities, speaks).lines] = False
+
+    def leave_out(lines: Numbers, reason: Reason) -> None:
+        layer.lines.outcome[lines] = CODE[reason]
+        speaks[lines] = False
+
+    leave_out(_spoken_after(subjects, plain, read), Reason.SUPERSEDED)
+    contents = _Groups.of(layer, layer.contents, speaks)
+    plain[_Groups.of(layer, layer.subjects, speaks).lines] = False
+    leave_out(_shown_by_others(contents, plain, layer, read), Reason.NEAR_DUPLICATE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Groups:
+    """New lines that share a key, group after group, each of two or more."""
+
+    lines: Numbers  # counted from the first of the layer
+    starts: Numbers  # of each group
+
+    @classmethod
+    def of(cls, layer: Layer, index: Index, among: Mask) -> "_Groups":
+        """Return the groups that an index of the layer makes among some of its lines."""
+        shared = index.repeated()
+        shared = shared[among[shared.lines - layer.first]].repeated()
+        starts = np.unique(shared.keys, return_index=True)[1]
+        return cls(lines=shared.lines - layer.first, starts=starts)
+
+    def where(self, groups: Mask) -> "_Groups":
+        """Return some of the groups."""
+        sizes = self._sizes
+        return _Groups(
+            lines=self.lines[np.repeat(groups, sizes)],
+            starts=np.cumsum(sizes[groups]) - sizes[groups],
+        )
+
+    def in_order(self, *keys: NDArray[Any]) -> "_Groups":
+        """Return the groups, the lines of each in the order of keys of theirs, the last first."""
+        order = np.lexsort((*(key[self.lines] for key in keys), self.numbers))
+        return _Groups(lines=self.lines[order], starts=self.starts)
+
+    @property
+    def _sizes(self) -> Numbers:
+        return np.diff(self.starts, append=len(self.lines))
+
+    @property
+    def numbers(self) -> Numbers:
+        """The number of each line's group."""
+        return np.repeat(np.arange(len(self.starts)), self._sizes)
+
+    @property
+    def lasts(self) -> Numbers:
+        """The place of each group's last line among the lines."""
+        return self.starts + self._sizes - 1
+
+    def all(self, mask: Mask) -> Mask:
+        """Tell of each group whether something holds for all of its lines."""
+        found: Mask = np.logical_and.reduceat(mask[self.lines], self.starts)
+        return found
+
+    def agree(self, *columns: NDArray[Any]) -> Mask:
+        """Tell of each group whether each of the columns says one thing of all of its lines."""
+        ordered = (column[self.lines] for column in columns)
+        return reduce(
+            and_,
+            (
+                np.maximum.reduceat(column, self.starts) == np.minimum.reduceat(column, self.starts)
+                for column in ordered
+            ),
+        )
+
+
+def _plain(layer: Layer, read: Read, below: History, among: Numbers, late: Keys) -> Mask:
+    """Tell which of some new lines are ordinary, and nothing of them is known yet."""
+    lines = layer.lines
+    contents = content_keys(lines.content[among])
+    plain = np.zeros(len(lines), bool)
+    plain[among] = (
+        (lines.found[among] == 0)
+        & (lines.sides[among] == 0)
+        & (lines.flags[among] & (EXAM | UNCERTAIN) == 0)
+        & (read.labels[among] != OTHER_LABEL)
+        & ~below.knows("subjects", read.subjects[among])
+        & ~below.knows("identities", read.identities[among])
+        & ~below.knows("contents", contents)
+        & ~np.isin(contents, late)
+    )
+    return plain
+
+
+def _spoken_after(groups: _Groups, plain: Mask, read: Read) -> Numbers:
+    """Return the lines of one subject after which another has the last word."""
+    # A key only finds; with both draws, 170 bits of three hashes tell that the subject is the same.
+    groups = groups.where(
+        groups.all(plain) & groups.agree(read.labels, read.holdout, read.validation)
+    )
+    groups = groups.in_order(read.happened)
+    happened = read.happened[groups.lines]
+    # What happened at once is ordered by names, which are not at hand.
+    groups = groups.where(happened[groups.lasts] != happened[groups.lasts - 1])
+    return np.delete(groups.lines, groups.lasts)
+
+
+def _shown_by_others(groups: _Groups, plain: Mask, layer: Layer, read: Read) -> Numbers:
+    """Return the lines of different subjects with one content for which another stands."""
+    lines = layer.lines
+    groups = groups.where(
+        groups.all(plain) & groups.agree(read.labels, *lines.content.view(np.uint64).T)
+    )
+    names = [lines.said(line).subject for line in groups.lines.tolist()]
+    places = range(len(names))
+    order = sorted(places, key=list(zip(groups.numbers.tolist(), names, strict=True)).__getitem__)
+    return np.delete(groups.lines[order], groups.starts)
