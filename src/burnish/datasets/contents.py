@@ -173,7 +173,7 @@ def replaced(
 ) -> dict[str, str | Reason]:
     """Return what `PayloadStore.shown` would of some contents, of those that are not themselves."""
     if len(contents) <= ASK_UPTO:
-        shown = payloads.shown(contents, how)
+        shown = payloads.shown(set(contents), how)
     else:
         shown = payloads.replaced(how, since=Noted())
     return {one: what for one, what in shown.items() if what != one and one in contents}

@@ -5,9 +5,10 @@ What a line says stands packed in `blob`, and is unpacked for those lines only w
 content or identity somebody speaks of again.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -216,11 +217,26 @@ def content_of(address: str) -> Bytes:
     return np.frombuffer(bytes.fromhex(hexadecimal(address)), np.uint8)
 
 
-def addresses(contents: Bytes) -> list[str]:
-    """Return the digests of many contents as text."""
-    digits = contents.tobytes().hex()
-    width = 2 * CONTENT_BYTES
-    return [PREFIX + digits[at : at + width] for at in range(0, len(digits), width)]
+class Addresses(Collection[str]):
+    """The digests of contents as text; a million take half a second, so it is made on demand."""
+
+    def __init__(self, contents: Bytes) -> None:
+        self._contents = contents
+
+    def __len__(self) -> int:
+        return len(self._contents)
+
+    def __iter__(self) -> Iterator[str]:
+        digits = self._contents.tobytes().hex()
+        width = 2 * CONTENT_BYTES
+        return (PREFIX + digits[at : at + width] for at in range(0, len(digits), width))
+
+    def __contains__(self, address: object) -> bool:
+        return address in self._distinct
+
+    @cached_property
+    def _distinct(self) -> frozenset[str]:
+        return frozenset(self)
 
 
 def key_of(*names: str) -> int:

@@ -114,6 +114,6 @@ def is_open(found: Bytes, contents: Bytes, flags: Bytes) -> Mask:
 def absent(objects: Objects, contents: Collection[str]) -> set[str]:
     """Return those of some contents whose bytes a store does not have."""
     if len(contents) < LIST_FROM:
-        return {one for one in contents if not objects.exists(payload_key(one))}
+        return {one for one in set(contents) if not objects.exists(payload_key(one))}
     stored = set(objects.list(PAYLOADS))
     return {one for one in contents if payload_key(one) not in stored}

@@ -99,10 +99,7 @@ def manifest_key(dataset_digest: str, manifest_digest: str) -> str:
 
 def store_value(objects: Objects, dataset_digest: str, stem: str, value: Struct) -> File:
     """Put one value as JSON below a dataset's folder, named by its own digest."""
-    data = canonical(value)
-    file = File(key=_key(dataset_digest, stem, digest(data), "json"), sha256=digest(data))
-    objects.put(file.key, data)
-    return file
+    return _store(objects, dataset_digest, stem, "json", canonical(value))
 
 
 def store_layers(
@@ -120,10 +117,7 @@ def store_layers(
         top = merged([*layers[kept:], top])
         files = files[:kept]
     for layer in cut(top):
-        data = layer.to_bytes()
-        file = File(key=_key(dataset_digest, "layer", digest(data), "bin"), sha256=digest(data))
-        objects.put(file.key, data)
-        files.append(file)
+        files.append(_store(objects, dataset_digest, "layer", "bin", layer.to_bytes()))
     return files
 
 
@@ -157,6 +151,13 @@ def load_history(objects: Objects, manifest: Manifest, *, check: bool = True) ->
     """Return a version's lines with what became of each. Raises DatasetCorrupt."""
     layers = load_layers(objects, manifest, check=check)
     return History(manifest.model, [layer for _, layer in layers])
+
+
+def _store(objects: Objects, dataset_digest: str, stem: str, suffix: str, data: bytes) -> File:
+    own = digest(data)
+    file = File(key=_key(dataset_digest, stem, own, suffix), sha256=own)
+    objects.put(file.key, data)
+    return file
 
 
 def _key(dataset_digest: str, stem: str, own: str, suffix: str) -> str:

@@ -8,7 +8,6 @@ that touches nothing is left to `alone`.
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from itertools import compress
 from typing import Final
 
 import numpy as np
@@ -30,12 +29,12 @@ from burnish.datasets.lines import (
     SUBJECT_HELD,
     SUBJECT_TRAINED,
     TRAINED,
+    Addresses,
     Keys,
     Lines,
     Mask,
     Numbers,
     address,
-    addresses,
     content_keys,
     content_of,
     differ,
@@ -105,13 +104,12 @@ class Batch:
         said = lines.verdicts(self._policy.name, asking)
         for line, what in zip(asking.tolist(), self._judge(said), strict=True):
             what.note(line, found, contents)
-        new = ~self._below.knows("contents", content_keys(contents[plain]))
-        names = addresses(contents[plain])
-        asked = set(names)
-        shown = self._world.shown(asked)
-        missing = self._world.missing(asked if new.all() else set(compress(names, new.tolist())))
+        named = contents[plain]
+        new = ~self._below.knows("contents", content_keys(named))
+        shown = self._world.shown(Addresses(named))
+        missing = self._world.missing(Addresses(named[new]))
         if shown or missing:
-            for line, name in zip(plain.tolist(), names, strict=True):
+            for line, name in zip(plain.tolist(), Addresses(named), strict=True):
                 if name in shown:
                     shown[name].note(line, found, contents)
                 elif name in missing:
