@@ -19,7 +19,8 @@ from burnish.kernel.errors import Conflict
 SUFFIX: Final = ".ndjson.zst"
 _LEVEL: Final = 3  # zstd's default: higher levels cost the front's cores more than they save
 _CONTENT_DIGITS: Final = 32  # of a digest: enough to be the only one of its name
-_LINE = msgspec.json.Decoder(RawRecord)
+_WINDOW: Final = 1 << 16  # bytes that are unpacked, and decoded, at a time
+_DECODE: Final = msgspec.json.Decoder(RawRecord).decode_lines
 _RECORDS: Final = 1000  # encoded at a time: a call for each would ask for the interpreter anew
 _ENCODER = msgspec.json.Encoder()
 
@@ -61,5 +62,8 @@ def encode(records: Iterable[RawRecord]) -> bytes:
 def decode(data: bytes, *, skip: int = 0) -> Iterator[RawRecord]:
     """Yield the records of an object but the first `skip`, without unpacking all of it at once."""
     with zstandard.ZstdDecompressor().stream_reader(data) as reader:
-        for line in islice(io.BufferedReader(reader), skip, None):
-            yield _LINE.decode(line)
+        text = io.BufferedReader(reader, _WINDOW)
+        for _ in islice(text, skip):
+            pass
+        while some := text.read(_WINDOW) + text.readline():
+            yield from _DECODE(some)

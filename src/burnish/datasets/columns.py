@@ -5,6 +5,7 @@ each line.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from hashlib import sha256
 from itertools import compress
 from typing import Any, Final
@@ -84,11 +85,25 @@ class Columns(Struct, frozen=True, kw_only=True):
     sum: int  # of the rows that `guess` tells of
 
 
-def columns(shard: str, raws: Sequence[RawRecord], words: Words, asked: Asked) -> Columns:
-    """Return the columns of lines of one shard, and what they say of the model that is asked of."""
+def columns(
+    shard: str,
+    raws: Sequence[RawRecord],
+    words: Words,
+    moments: Sequence[datetime],
+    asked: Asked,
+) -> Columns:
+    """Return the columns of lines.
+
+    Args:
+        shard: of all of them.
+        raws: the lines.
+        words: what they say of the model that is asked of.
+        moments: of when they say it.
+        asked: what to read of each.
+    """
     silent = np.array([number for number, said in enumerate(words) if said is SILENT], np.int64)
     payloads, hexes, found = _contents(words)
-    packed = _packed(raws, words, payloads)
+    packed = _packed(raws, words, moments, payloads)
     lengths = np.array(list(map(len, packed)), np.int64)
     numbers = {label: number for number, label in enumerate(asked.labels)}
     labels = np.array([numbers.get(said.final, OTHER_LABEL) for said in words], np.uint16)
@@ -105,7 +120,7 @@ def columns(shard: str, raws: Sequence[RawRecord], words: Words, asked: Asked) -
         "holdout": _draws(asked, "holdout", subjects),
         "validation": validation,
         "actors": np.array(actors, np.uint32),
-        "happened": np.array([microseconds(said.occurred_at) for said in words], np.int64),
+        "happened": np.array(list(map(microseconds, moments)), np.int64),
         "guess": np.where(rows, _CODES[split], 0).astype(np.uint8),
     }
     # An unreadable line stands under keys that no other line has.
@@ -140,34 +155,41 @@ def columns(shard: str, raws: Sequence[RawRecord], words: Words, asked: Asked) -
 
 def _contents(words: Words) -> tuple[list[str | None], list[str], Bytes]:
     """Return each payload as it is packed, the content in hex, and what is known of it."""
-    payloads: list[str | None] = []
-    hexes: list[str] = []
-    found = bytearray()
-    for said in words:
-        payload = said.payload
-        if payload is not None and len(payload) == _URI_LENGTH and payload.startswith(_URI):
-            name = payload[len(_URI) :]
-            if _is_hex(name):
-                payloads.append("")
-                hexes.append(name)
-                # What its prediction says may forbid it still.
-                found.append(0 if said.prediction_id is None else ASK)
-                continue
-        payloads.append(payload)
-        hexes.append(_NO_CONTENT)
-        found.append(ASK)
-    return payloads, hexes, np.frombuffer(found, np.uint8)
+    payloads = [said.payload for said in words]
+    names = [
+        payload[len(_URI) :]
+        if payload is not None and len(payload) == _URI_LENGTH and payload.startswith(_URI)
+        else ""
+        for payload in payloads
+    ]
+    if not _is_hex("".join(names)):
+        names = [name if _is_hex(name) else "" for name in names]
+    # What its prediction says may forbid it still.
+    found = [
+        0 if name and said.prediction_id is None else ASK
+        for name, said in zip(names, words, strict=True)
+    ]
+    return (
+        ["" if name else payload for name, payload in zip(names, payloads, strict=True)],
+        [name or _NO_CONTENT for name in names],
+        np.array(found, np.uint8),
+    )
 
 
 def _is_hex(name: str) -> bool:
     """Tell whether a text is hex digits in lower case, two for each byte."""
     try:
-        return bytes.fromhex(name).hex() == name  # several times as fast as to look at each
+        return bytes.fromhex(name).hex() == name  # several times as fast as to look at each digit
     except ValueError:
         return False
 
 
-def _packed(raws: Sequence[RawRecord], words: Words, payloads: Sequence[str | None]) -> list[bytes]:
+def _packed(
+    raws: Sequence[RawRecord],
+    words: Words,
+    moments: Sequence[datetime],
+    payloads: Sequence[str | None],
+) -> list[bytes]:
     return [
         blank(raw.source, raw.id, raw.received_at)
         if said is SILENT
@@ -178,7 +200,7 @@ def _packed(raws: Sequence[RawRecord], words: Words, payloads: Sequence[str | No
                 said.subject_id,
                 said.final,
                 said.corrected,
-                said.occurred_at,
+                moment,
                 raw.received_at,
                 said.predicted,
                 said.prediction_id,
@@ -187,7 +209,7 @@ def _packed(raws: Sequence[RawRecord], words: Words, payloads: Sequence[str | No
                 said.actor,
             )
         )
-        for raw, said, payload in zip(raws, words, payloads, strict=True)
+        for raw, said, moment, payload in zip(raws, words, moments, payloads, strict=True)
     ]
 
 

@@ -19,7 +19,7 @@ from burnish.kernel.digest import PREFIX, canonical, digest
 
 ELEMENT_BYTES: Final = 512
 _LIMB: Final = np.dtype("<u4")  # 2^32 of them fit into the 64 bits that they are added in
-_AT_ONCE: Final = 1024  # rows: their elements stay in the processor's cache
+_AT_ONCE: Final = 256  # rows: their elements stay in the processor's cache
 _MASK: Final = (1 << 8 * ELEMENT_BYTES) - 1
 
 

@@ -6,6 +6,7 @@ runs in as many processes, or on as many machines, as the plan has.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Final
 
@@ -103,12 +104,14 @@ def read_lines(shard: str, raws: Iterable[RawRecord], asked: Asked, parse: Parse
 def _some(shard: str, raws: Sequence[RawRecord], asked: Asked, parse: Parse) -> Read:
     kept: list[RawRecord] = []
     words: list[Plain | Verdict] = []
+    moments: list[datetime] = []
     for raw in raws:
-        said = plain(raw) or _slowly(shard, raw, parse)
+        said, moment = plain(raw) or _slowly(shard, raw, parse)
         if said is SILENT or said.model == asked.model:
             kept.append(raw)
             words.append(said)
-    return _read(columns(shard, kept, words, asked))
+            moments.append(moment)
+    return _read(columns(shard, kept, words, moments, asked))
 
 
 def _read(found: Columns) -> Read:
@@ -118,7 +121,7 @@ def _read(found: Columns) -> Read:
 def gathered(parts: Sequence[Read]) -> Read:
     """Return all lines of several reads, in their order."""
     if not parts:
-        return _read(columns("", (), (), Asked(model="", labels=(), validation=0, epoch=0)))
+        return _read(columns("", (), (), (), Asked(model="", labels=(), validation=0, epoch=0)))
     people, actors = same_people([(part.people, part.actors) for part in parts])
     own = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _OWN}
     own["actors"] = actors
@@ -130,11 +133,12 @@ def gathered(parts: Sequence[Read]) -> Read:
     )
 
 
-def _slowly(shard: str, raw: RawRecord, parse: Parse) -> Plain | Verdict:
+def _slowly(shard: str, raw: RawRecord, parse: Parse) -> tuple[Verdict, datetime]:
     try:
-        return verdict_of(shard, raw, parse(raw))
+        said = verdict_of(shard, raw, parse(raw))
     except InvalidInput:
-        return SILENT
+        said = SILENT
+    return said, said.occurred_at
 
 
 class SerialReader:

@@ -24,8 +24,8 @@ _Payload = Annotated[str, Meta(min_length=1, max_length=4000)]
 _Prediction = Annotated[str, Meta(pattern=_V1["prediction_id"]["pattern"])]
 
 
-class _Body(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """A record of schema version 1 with its identity beside it."""
+class Plain(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """What such a line says: a record of schema version 1 with its identity beside it."""
 
     source: _Name
     id: _Name
@@ -44,52 +44,25 @@ class _Body(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     schema_version: Literal[1] = 1
 
 
-class Plain(Struct, frozen=True, gc=False):
-    """What such a line says."""
-
-    source: str
-    id: str
-    model: str
-    subject_id: str
-    final: str
-    corrected: bool
-    occurred_at: datetime
-    predicted: str | None
-    prediction_id: str | None
-    selection: Selection | None
-    payload: str | None
-    actor: str
+_DECODE: Final = msgspec.json.Decoder(Plain).decode
 
 
-_DECODE: Final = msgspec.json.Decoder(_Body).decode
+def plain(raw: RawRecord) -> tuple[Plain, datetime] | None:
+    """Return what a line says, and of when, if it is plain and good.
 
-
-def plain(raw: RawRecord) -> Plain | None:
-    """Return what a line says if it is plain and good, else None: then `parse` must judge it."""
+    None: `parse` must judge it.
+    """
     if raw.content_type != PLAIN or raw.ce or _NUL in raw.body:
         return None
     try:
-        body = _DECODE(raw.body)
+        said = _DECODE(raw.body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
-    moment = date_time(body.occurred_at)
+    moment = date_time(said.occurred_at)
     if (
         moment is None
-        or body.corrected is (body.predicted == body.final)
-        or (body.payload is None and body.prediction_id is None)
+        or said.corrected is (said.predicted == said.final)
+        or (said.payload is None and said.prediction_id is None)
     ):
         return None
-    return Plain(
-        body.source,
-        body.id,
-        body.model,
-        body.subject_id,
-        body.final,
-        body.corrected,
-        moment,
-        body.predicted,
-        body.prediction_id,
-        body.selection,
-        body.payload,
-        body.actor,
-    )
+    return said, moment

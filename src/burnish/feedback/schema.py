@@ -27,6 +27,7 @@ DEFAULT_VERSION: Final = 1  # of a record that does not say
 _DATE_TIME: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
+_IN_UTC: Final = ("Z", "+00:00")
 _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "string": (str,),
     "integer": (int,),
@@ -160,10 +161,13 @@ def schema(version: object) -> Schema:
 
 def date_time(value: str) -> datetime | None:
     """Return the moment that an RFC 3339 text names, None if it is none or names none."""
-    if _DATE_TIME.fullmatch(value) is None:
-        return None
+    # Of the form that most clocks write, Python's parser is as strict, and alone in half the time.
+    if value[4:17:3] != "--T::" or value[19:] not in _IN_UTC:
+        if _DATE_TIME.fullmatch(value) is None:
+            return None
+        value = value.upper()
     try:
-        return parse_time(value.upper())
+        return parse_time(value)
     except (ValueError, OverflowError):  # no such day; or no such year in UTC
         return None
 
