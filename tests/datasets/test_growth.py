@@ -87,7 +87,7 @@ class Versions:
             exam=self.policy.dataset.holdout_source,
         )
         read = SerialReader(self.log, record_of).read(asked, self.before.offsets, offsets)
-        return Read.from_bytes(memoryview(read.to_bytes()))
+        return Read.from_bytes(memoryview(b"".join(read.to_parts())))
 
     def grow(
         self,
@@ -109,7 +109,7 @@ class Versions:
         layers = [*self.layers, grown.layer]
         count = falls(layers)
         layers = [*layers[:-count], *cut(merged(layers[-count:]))]
-        self.layers = [Layer.from_bytes(memoryview(layer.to_bytes())) for layer in layers]
+        self.layers = [Layer.from_bytes(memoryview(b"".join(layer.to_parts()))) for layer in layers]
         self.rest = grown.rest
         self.before = Before(
             totals=grown.totals,

@@ -175,11 +175,11 @@ class FailingObjects:
         self._objects = objects
         self._left = survives
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, *parts: bytes) -> None:
         if self._left == 0:
             raise PowerCut
         self._left -= 1
-        self._objects.put(key, data)
+        self._objects.put(key, *parts)
 
     def get(self, key: str) -> bytes:
         return bytes(self._objects.get(key))
@@ -217,11 +217,11 @@ def test_a_build_that_another_build_overtook_builds_on_top_of_it(
     people_judge(world, about, range(60, 80))
 
     class Overtaken(FailingObjects):
-        def put(self, key: str, data: bytes) -> None:
+        def put(self, key: str, *parts: bytes) -> None:
             if self._left > 0:
                 self._left = 0
                 world.service.build(policy(), {"0": 60})
-            self._objects.put(key, data)
+            self._objects.put(key, *parts)
 
     service = replace(world.service, objects=Overtaken(world.objects, 1))
     dataset = service.build(policy(), {"0": 80})

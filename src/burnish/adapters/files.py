@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import mkstemp
 
+from burnish.kernel.digest import Part
+
 TEMPORARY = ".tmp-"  # what begins so was never finished
 
 
@@ -19,13 +21,13 @@ def write_durably(path: Path, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def synced_temporary(folder: Path, data: bytes) -> Iterator[Path]:
+def synced_temporary(folder: Path, *parts: Part) -> Iterator[Path]:
     """Lend a synced file with the data, for the caller to rename or link; it is gone afterwards."""
     handle, name = mkstemp(prefix=TEMPORARY, dir=folder)
     temporary = Path(name)
     try:
         with open(handle, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
-            file.write(data)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         yield temporary

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from burnish.adapters.files import clear_unfinished, make_folder, write_durably
+from burnish.kernel.digest import Part
 from burnish.kernel.objects import Objects
 
 LIMIT: Final = 16 << 30  # bytes kept: layers of some 80 million records
@@ -41,9 +42,9 @@ class MappedObjects:
         with path.open("rb") as file:
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, *parts: Part) -> None:
         """Store the bytes. The same bytes again are a no-op; others raise ObjectConflict."""
-        self._objects.put(key, data)
+        self._objects.put(key, *parts)
 
     def get(self, key: str) -> bytes:
         """Return the bytes. Raises ObjectNotFound."""

@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode
 from burnish.adapters.crash import crash_point
 from burnish.adapters.files import TEMPORARY, make_folder, sync_folder, synced_temporary
 from burnish.kernel.clock import Clock
+from burnish.kernel.digest import Part
 from burnish.kernel.errors import Forbidden, InvalidInput
 from burnish.kernel.objects import ObjectConflict, ObjectNotFound, Objects
 
@@ -86,17 +87,17 @@ class LocalObjects:
         self._clock = clock
         make_folder(root)
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, *parts: Part) -> None:
         """Store the bytes. The same bytes again are a no-op; others raise ObjectConflict."""
         path = self._path(key)
         make_folder(path.parent)
         folder = key.partition("/")[0]
-        with synced_temporary(path.parent, data) as temporary:
+        with synced_temporary(path.parent, *parts) as temporary:
             crash_point(f"object.before:{folder}")
             try:
                 os.link(temporary, path)
             except FileExistsError:
-                if not _same(path, data):
+                if not _same(path, b"".join(parts)):
                     raise ObjectConflict(f"{key!r} is taken by other bytes.", key=key) from None
         sync_folder(path.parent)  # also for one who found it there: its maker may not be done
         crash_point(f"object.after:{folder}")

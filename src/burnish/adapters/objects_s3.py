@@ -13,6 +13,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import S3Store
 
 from burnish.adapters.objects import BadSignature, checked_key
+from burnish.kernel.digest import Part
 from burnish.kernel.errors import InvalidInput, Unavailable
 from burnish.kernel.objects import ObjectConflict, ObjectNotFound
 
@@ -132,9 +133,10 @@ class S3Objects:
                 ) from error
             raise StoreUnavailable(f"{self._url} does not answer: {said}") from error
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, *parts: Part) -> None:
         """Store the bytes. The same bytes again are a no-op; others raise ObjectConflict."""
         checked_key(key)
+        data = b"".join(parts)
         try:
             # In one request: a multipart upload cannot be made conditional.
             obstore.put(self._store, key, data, mode="create", use_multipart=False)

@@ -4,7 +4,7 @@ Such a process starts for one build, and what this imports is part of what the b
 """
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -16,7 +16,7 @@ from burnish.datasets.reading import Read, read_lines
 from burnish.feedback.model import RawObject, RawRecord
 from burnish.feedback.ports import Parse
 from burnish.feedback.service import RawLogGap
-from burnish.kernel.digest import digest
+from burnish.kernel.digest import Part, digest
 
 
 class Store(Protocol):
@@ -71,7 +71,7 @@ class Reading:
         rows = zip(*(field.to_pylist() for field in fields), strict=True)
         answers = (_read(Piece(*row), *self._known) for row in rows)
         if self._folder is None:
-            return list(answers)
+            return [b"".join(answer) for answer in answers]
         return [_filed(answer, self._folder) for answer in answers]
 
 
@@ -81,16 +81,17 @@ _GOOD, _DAMAGED, _SHORT, _FILED = b"g", b"d", b"s", b"f"
 _HEAD: Final = 8  # bytes, so that what follows is aligned
 
 
-def _read(piece: Piece, store: Store, asked: Asked, parse: Parse) -> bytes:
+def _read(piece: Piece, store: Store, asked: Asked, parse: Parse) -> list[Part]:
+    """Return the parts of an answer."""
     data = store.get(piece.key)
     found = digest(data)
     if found != piece.sha256:
-        return _DAMAGED.ljust(_HEAD) + f"{piece.key} {piece.sha256} {found}".encode()
+        return [_DAMAGED.ljust(_HEAD), f"{piece.key} {piece.sha256} {found}".encode()]
     try:
         lines = read_lines(piece.shard, _lines(piece, data), asked, parse)
     except RawLogGap:
-        return _SHORT.ljust(_HEAD) + f"{piece.shard} {piece.first} {piece.end}".encode()
-    return _GOOD.ljust(_HEAD) + lines.to_bytes()
+        return [_SHORT.ljust(_HEAD), f"{piece.shard} {piece.first} {piece.end}".encode()]
+    return [_GOOD.ljust(_HEAD), *lines.to_parts()]
 
 
 def _lines(piece: Piece, data: bytes) -> Iterator[RawRecord]:
@@ -103,9 +104,9 @@ def _lines(piece: Piece, data: bytes) -> Iterator[RawRecord]:
         yield raw
 
 
-def _filed(answer: bytes, folder: str) -> bytes:
+def _filed(answer: Sequence[Part], folder: str) -> bytes:
     with NamedTemporaryFile(dir=folder, delete=False) as file:
-        file.write(answer)
+        file.writelines(answer)
     return _FILED.ljust(_HEAD) + file.name.encode()
 
 

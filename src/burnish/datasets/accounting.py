@@ -1,14 +1,14 @@
 """Accounting: a version in numbers, and how its successor's come of them."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 from msgspec import Struct
 
 from burnish.datasets.columns import OTHER_LABEL
-from burnish.datasets.digests import element, reduced, total
+from burnish.datasets.digests import RowForm, element, reduced, summed
 from burnish.datasets.lines import (
     CODE,
     CORRECTED,
@@ -16,16 +16,18 @@ from burnish.datasets.lines import (
     NAMES,
     SPLITS,
     TRAINED,
+    Addresses,
     Bytes,
     Lines,
     Mask,
     Numbers,
-    address,
     differ,
+    hexes,
 )
 from burnish.datasets.model import Row, Split
 from burnish.datasets.reading import Read
 from burnish.feedback.verdict import Offsets, Verdict
+from burnish.kernel.digest import canonical
 from burnish.kernel.policy import ModelPolicy
 
 _SPLITS: Final[Mapping[int, Split]] = {CODE[split]: split for split in Split}
@@ -95,15 +97,11 @@ def count_new(
     read: Read,
     lines: Lines,
     policy: ModelPolicy,
-    *,
-    verdicts: Callable[[Numbers], Sequence[Verdict]],
 ) -> list[Row]:
     """Count what has become of new lines; return those rows that carry no label of the policy.
 
     Nearly all lines are in the sum of what was read, as the row that each would be by itself; only
     for the others is a row made here.
-
-    `verdicts` tells what some of the lines say.
     """
     rows = np.isin(lines.outcome, SPLITS)
     codes = np.bincount(lines.outcome[~rows], minlength=len(NAMES)).tolist()
@@ -118,18 +116,30 @@ def count_new(
     now = np.where(rows, lines.outcome, 0)
     moved = differ(lines.content, read.lines.content)
     other = np.nonzero((now != read.guess) | ((now != 0) & moved))[0]
-    gone, come, strange = [], [], []
-    for index, verdict in zip(other.tolist(), verdicts(other), strict=True):
-        was = row_of(verdict, address(read.lines.content[index]), int(read.guess[index]))
-        row = row_of(verdict, address(lines.content[index]), int(now[index]))
-        if was is not None:
-            gone.append(was)
-        if row is not None:
-            come.append(row)
-            if read.labels[index] == OTHER_LABEL:
-                strange.append(row)
-    change.sum += total(come) - total(gone)
-    return strange
+    change.sum += summed(_texts(lines, other, now)) - summed(_texts(read.lines, other, read.guess))
+    strange = np.nonzero((now != 0) & (read.labels == OTHER_LABEL))[0]
+    return [
+        Row(subject=said.subject, label=said.final, payload_sha256=content, split=_SPLITS[code])
+        for said, content, code in zip(
+            lines.said(strange),
+            Addresses(lines.content[strange]),
+            now[strange].tolist(),
+            strict=True,
+        )
+    ]
+
+
+def _texts(lines: Lines, some: Numbers, outcome: Bytes) -> Iterator[bytes]:
+    """Yield, in canonical JSON, the rows that some lines are with these outcomes of all lines."""
+    some = some[outcome[some] != 0]
+    forms: dict[tuple[str, int], RowForm] = {}
+    for said, content, code in zip(
+        lines.said(some), hexes(lines.content[some]), outcome[some].tolist(), strict=True
+    ):
+        form = forms.get((said.final, code))
+        if form is None:
+            form = forms[said.final, code] = RowForm(said.final, _SPLITS[code])
+        yield form.text(canonical(said.subject), content)
 
 
 def row_of(verdict: Verdict, content: str, outcome: int) -> Row | None:

@@ -25,7 +25,6 @@ from burnish.datasets.lines import (
 )
 from burnish.datasets.model import Reason, Split
 from burnish.datasets.reading import Draws
-from burnish.datasets.sorting import repeated
 
 FREE: Final = 254  # an outcome: on the training side unless the holdout draws it
 
@@ -65,9 +64,8 @@ def are_alone(
         (identities, "identities", among),
         (contents, "contents", shown),
     ):
-        here = np.nonzero(speaking)[0]
-        mine = keys[here]
-        shared[here] |= repeated(mine) | below.knows(index, mine)
+        shared[layer.shared(index, speaking).lines] = True
+        shared[speaking] |= below.knows(index, keys[speaking])
     if len(late):
         shared[shown] |= np.isin(contents[shown], late)
     return among & ~shared

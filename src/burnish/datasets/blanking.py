@@ -26,7 +26,8 @@ def without(read: Read, erased: Collection[Identity]) -> Read:
     keys = np.array([key_of(*identity) for identity in erased], np.uint64)
     # What was rewritten in the log is found by no key, since its body says nothing.
     suspects = np.isin(read.identities, keys) | (lines.outcome == _UNREADABLE)
-    said = ((line, lines.said(line)) for line in np.nonzero(suspects)[0].tolist())
+    suspected = np.nonzero(suspects)[0]
+    said = zip(suspected.tolist(), lines.said(suspected), strict=True)
     taken = np.array([line for line, one in said if (one.source, one.id) in erased], np.int64)
     sum_ = read.sum
     for line, verdict in zip(taken.tolist(), lines.verdicts("", taken), strict=True):

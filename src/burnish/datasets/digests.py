@@ -67,11 +67,6 @@ def summed(texts: Iterable[bytes]) -> int:
     return reduced(sum(limb << width * place for place, limb in enumerate(limbs.tolist())))
 
 
-def total(rows: Iterable[Row]) -> int:
-    """Return the sum of a set of rows, each of which may come once only."""
-    return summed(map(canonical, rows))
-
-
 def reduced(value: int) -> int:
     """Return a sum or a difference of sums as one of the 2^4096.
 

@@ -300,13 +300,7 @@ class _Build:
         batch, lines, before = self._batch, self._lines, self._before
         self._moved = batch.moved()
         change = Change(self._read.sum)
-        rows = count_new(
-            change,
-            self._read,
-            lines,
-            self._policy,
-            verdicts=lambda new: batch.verdicts(new + batch.first),
-        )
+        rows = count_new(change, self._read, lines, self._policy)
         rows += self._count_old(change)
         check_labels(sorted(rows, key=lambda row: row.subject), self._policy)
         totals = change.applied(before.totals, len(lines))

@@ -26,11 +26,12 @@ from burnish.datasets.lines import (
     Segment,
     content_keys,
     from_bytes,
-    to_bytes,
+    to_parts,
 )
 from burnish.datasets.sorting import ordered, twins
 from burnish.datasets.turns import Queue, Turns
 from burnish.feedback.verdict import Verdict
+from burnish.kernel.digest import Part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +133,12 @@ class Layer:
     turns: Turns  # of its own lines that correct, where a share of these is capped
     patches: Patches
 
+    def shared(self, index: str, among: Mask) -> Index:
+        """Return those entries of some of its lines that share a key; lines are counted from 0."""
+        found = getattr(self, index).repeated()
+        found = found[among[found.lines - self.first]].repeated()
+        return Index(keys=found.keys, lines=found.lines - self.first)
+
     @property
     def end(self) -> int:
         """The number after its last line's."""
@@ -142,8 +149,8 @@ class Layer:
         """How much it holds, by which layers are merged."""
         return len(self.lines) + len(self.patches.line)
 
-    def to_bytes(self) -> bytes:
-        """Return it as one object."""
+    def to_parts(self) -> list[Part]:
+        """Return the parts of the object that it is stored as."""
         arrays = {name: getattr(self.lines, name) for name in COLUMNS}
         for name in INDEXES:
             index = getattr(self, name)
@@ -159,7 +166,7 @@ class Layer:
             "names": NAMES,
             "people": self.turns.people,
         }
-        return to_bytes(header, arrays)
+        return to_parts(header, arrays)
 
     @classmethod
     def from_bytes(cls, data: memoryview) -> "Layer":

@@ -21,7 +21,7 @@ from burnish.datasets.curation import OWN_STORE
 from burnish.datasets.model import Reason, Split
 from burnish.feedback.model import Selection
 from burnish.feedback.verdict import Verdict
-from burnish.kernel.digest import PREFIX, hexadecimal
+from burnish.kernel.digest import PREFIX, Part, hexadecimal
 
 # The codes of outcomes by name: a split, or why a line is in none. 0: not known yet.
 NAMES: Final = ("", *(split.value for split in Split), *(reason.value for reason in Reason))
@@ -103,10 +103,12 @@ class Lines:
     def __len__(self) -> int:
         return len(self.offset)
 
-    def said(self, index: int) -> Said:
-        """Return what one line says."""
-        start = int(self.ends[index - 1]) if index else 0
-        return _UNPACK.decode(self.blob[start : int(self.ends[index])].data)
+    def said(self, indices: Numbers) -> Iterator[Said]:
+        """Yield what some lines say."""
+        starts = np.where(indices > 0, self.ends[indices - 1], 0)
+        packed = self.blob.data
+        for start, end in zip(starts.tolist(), self.ends[indices].tolist(), strict=True):
+            yield _UNPACK.decode(packed[start:end])
 
     def shards_of(self, indices: Numbers) -> list[str]:
         """Return the shards of some lines."""
@@ -133,7 +135,7 @@ class Lines:
 
     def blanked(self, indices: Numbers) -> "Lines":
         """Return the lines; of what some of them said, only identity and time are left."""
-        silent = (self.said(index) for index in indices.tolist())
+        silent = self.said(indices)
         data = [blank(said.source, said.id, said.received_at) for said in silent]
         content, flags = self.content.copy(), self.flags.copy()
         content[indices], flags[indices] = 0, 0
@@ -142,13 +144,11 @@ class Lines:
     def spelled(self, indices: Numbers) -> "Lines":
         """Return the lines; some of them name their payload themselves, whatever they judge."""
         data = []
-        for index in indices.tolist():
-            said = self.said(index)
-            if said.payload == "":
-                said = msgspec.structs.replace(
-                    said, payload=OWN_STORE + address(self.content[index])
-                )
-            data.append(pack(said))
+        for index, said in zip(indices.tolist(), self.said(indices), strict=True):
+            payload = said.payload
+            if payload == "":
+                payload = OWN_STORE + address(self.content[index])
+            data.append(pack(msgspec.structs.replace(said, payload=payload)))
         return self._repacked(indices, data)
 
     def _repacked(self, indices: Numbers, data: Sequence[bytes]) -> "Lines":
@@ -180,32 +180,32 @@ class Lines:
     def verdicts(self, model: str, indices: Numbers) -> list[Verdict]:
         """Return what some lines say, as it was read from the log."""
         places = zip(
-            indices.tolist(), self.shards_of(indices), self.offset[indices].tolist(), strict=True
+            self.said(indices),
+            self.shards_of(indices),
+            self.offset[indices].tolist(),
+            Addresses(self.content[indices]),
+            strict=True,
         )
-        return [self._verdict(model, shard, offset, index) for index, shard, offset in places]
-
-    def _verdict(self, model: str, shard: str, offset: int, index: int) -> Verdict:
-        said = self.said(index)
-        payload = said.payload
-        if payload == "":
-            payload = OWN_STORE + address(self.content[index])
-        return Verdict(
-            source=said.source,
-            id=said.id,
-            shard=shard,
-            offset=offset,
-            model=model,
-            subject_id=said.subject,
-            final=said.final,
-            corrected=said.corrected,
-            occurred_at=said.occurred_at,
-            received_at=said.received_at,
-            predicted=said.predicted,
-            prediction_id=said.prediction_id,
-            selection=said.selection,
-            payload=payload,
-            actor=said.actor,
-        )
+        return [
+            Verdict(
+                source=said.source,
+                id=said.id,
+                shard=shard,
+                offset=offset,
+                model=model,
+                subject_id=said.subject,
+                final=said.final,
+                corrected=said.corrected,
+                occurred_at=said.occurred_at,
+                received_at=said.received_at,
+                predicted=said.predicted,
+                prediction_id=said.prediction_id,
+                selection=said.selection,
+                payload=OWN_STORE + content if said.payload == "" else said.payload,
+                actor=said.actor,
+            )
+            for said, shard, offset, content in places
+        ]
 
 
 def address(content: Bytes) -> str:
@@ -218,6 +218,13 @@ def content_of(address: str) -> Bytes:
     return np.frombuffer(bytes.fromhex(hexadecimal(address)), np.uint8)
 
 
+def hexes(contents: Bytes) -> Iterator[str]:
+    """Yield the digests of contents in hex."""
+    digits = contents.tobytes().hex()
+    width = 2 * CONTENT_BYTES
+    return (digits[at : at + width] for at in range(0, len(digits), width))
+
+
 class Addresses(Collection[str]):
     """The digests of contents as text; a million take half a second, so it is made on demand."""
 
@@ -228,9 +235,7 @@ class Addresses(Collection[str]):
         return len(self._contents)
 
     def __iter__(self) -> Iterator[str]:
-        digits = self._contents.tobytes().hex()
-        width = 2 * CONTENT_BYTES
-        return (PREFIX + digits[at : at + width] for at in range(0, len(digits), width))
+        return (PREFIX + name for name in hexes(self._contents))
 
     def __contains__(self, address: object) -> bool:
         return address in self._distinct
@@ -316,9 +321,13 @@ COLUMNS: Final = tuple(field.name for field in fields(Lines) if field.name != "s
 _ALIGNMENT: Final = 64
 
 
-def to_bytes(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> bytes:
-    """Return a header and arrays as one object, which can be mapped instead of read."""
-    table, at, parts = {}, 0, []
+def to_parts(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> list[Part]:
+    """Return a header and arrays as the parts of one object, which can be mapped instead of read.
+
+    The arrays themselves are not copied.
+    """
+    table, at = {}, 0
+    parts: list[Part] = []
     for name, array in arrays.items():
         data = np.ascontiguousarray(array)
         gap = -at % _ALIGNMENT
@@ -327,11 +336,11 @@ def to_bytes(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> bytes:
         at += gap + data.nbytes
     head = msgspec.json.encode({"header": header, "arrays": table})
     head += b" " * (-(len(head) + 8) % _ALIGNMENT)
-    return b"".join([len(head).to_bytes(8, "little"), head, *parts])
+    return [len(head).to_bytes(8, "little"), head, *parts]
 
 
 def from_bytes(data: memoryview) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return the header and the arrays of an object; the arrays are views of it."""
+    """Return the header and the arrays of what `to_parts` made; the arrays are views of it."""
     size = int.from_bytes(data[:8], "little")
     head = msgspec.json.decode(data[8 : 8 + size])
     body = data[8 + size :]

@@ -25,7 +25,7 @@ from burnish.datasets.model import Dataset, DatasetCorrupt
 from burnish.datasets.rations import Standing
 from burnish.datasets.splits import Ledger
 from burnish.feedback.verdict import Offsets
-from burnish.kernel.digest import canonical, digest, hexadecimal
+from burnish.kernel.digest import Part, canonical, digest, hexadecimal
 from burnish.kernel.objects import Objects, view
 
 FORMAT = 3
@@ -117,7 +117,7 @@ def store_layers(
         top = merged([*layers[kept:], top])
         files = files[:kept]
     for layer in cut(top):
-        files.append(_store(objects, dataset_digest, "layer", "bin", layer.to_bytes()))
+        files.append(_store(objects, dataset_digest, "layer", "bin", *layer.to_parts()))
     return files
 
 
@@ -153,10 +153,10 @@ def load_history(objects: Objects, manifest: Manifest, *, check: bool = True) ->
     return History(manifest.model, [layer for _, layer in layers])
 
 
-def _store(objects: Objects, dataset_digest: str, stem: str, suffix: str, data: bytes) -> File:
-    own = digest(data)
+def _store(objects: Objects, dataset_digest: str, stem: str, suffix: str, *parts: Part) -> File:
+    own = digest(*parts)
     file = File(key=_key(dataset_digest, stem, own, suffix), sha256=own)
-    objects.put(file.key, data)
+    objects.put(file.key, *parts)
     return file
 
 

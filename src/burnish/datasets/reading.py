@@ -23,7 +23,7 @@ from burnish.datasets.lines import (
     Segment,
     from_bytes,
     joined,
-    to_bytes,
+    to_parts,
 )
 from burnish.datasets.turns import Actor, Codes, Queue, Spoken, same_people
 from burnish.feedback.model import RawRecord
@@ -31,6 +31,7 @@ from burnish.feedback.plain import Plain, plain
 from burnish.feedback.ports import Parse, RawLog
 from burnish.feedback.service import read
 from burnish.feedback.verdict import Offsets, Verdict, verdict_of
+from burnish.kernel.digest import Part
 from burnish.kernel.errors import InvalidInput
 
 Draws = NDArray[np.float64]
@@ -63,17 +64,17 @@ class Read:
         )
         return Spoken(people=self.people, actors=self.actors[lines], queue=queue)
 
-    def to_bytes(self) -> bytes:
-        """Return it as one object, to cross from one process to another."""
+    def to_parts(self) -> list[Part]:
+        """Return the parts of an object as which it crosses from one process to another."""
         segments = [[segment.shard, segment.count] for segment in self.lines.segments]
         arrays = {name: getattr(self, name) for name in _OWN}
         arrays |= {name: getattr(self.lines, name) for name in _LINES}
         header = {"segments": segments, "sum": f"{self.sum:x}", "people": self.people}
-        return to_bytes(header, arrays)
+        return to_parts(header, arrays)
 
     @classmethod
     def from_bytes(cls, data: memoryview) -> "Read":
-        """Return what `to_bytes` wrote."""
+        """Return what `to_parts` made."""
         header, arrays = from_bytes(data)
         segments = tuple(Segment(shard=shard, count=count) for shard, count in header["segments"])
         return cls(

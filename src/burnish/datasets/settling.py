@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from burnish.datasets.columns import OTHER_LABEL
 from burnish.datasets.layers import History, Index, Layer
-from burnish.datasets.lines import CODE, EXAM, UNCERTAIN, Keys, Mask, Numbers, content_keys
+from burnish.datasets.lines import CODE, EXAM, UNCERTAIN, Keys, Lines, Mask, Numbers, content_keys
 from burnish.datasets.model import Reason
 from burnish.datasets.reading import Read
 
@@ -31,35 +31,32 @@ def settle(layer: Layer, read: Read, below: History, *, speaks: Mask, late: Keys
         speaks: which of them speak at all; those that are left out do so no longer.
         late: contents that lines of the history have got only now.
     """
-    subjects = _Groups.of(layer, layer.subjects, speaks)
-    contents = _Groups.of(layer, layer.contents, speaks)
-    plain = _plain(layer, read, below, np.concatenate([subjects.lines, contents.lines]), late)
-    plain[_Groups.of(layer, layer.identities, speaks).lines] = False
+    subjects = _Groups.of(layer.shared("subjects", speaks))
+    contents = layer.shared("contents", speaks).lines
+    plain = _plain(layer, read, below, np.concatenate([subjects.lines, contents]), late)
+    plain[layer.shared("identities", speaks).lines] = False
 
     def leave_out(lines: Numbers, reason: Reason) -> None:
         layer.lines.outcome[lines] = CODE[reason]
         speaks[lines] = False
 
     leave_out(_spoken_after(subjects, plain, read), Reason.SUPERSEDED)
-    contents = _Groups.of(layer, layer.contents, speaks)
-    plain[_Groups.of(layer, layer.subjects, speaks).lines] = False
-    leave_out(_shown_by_others(contents, plain, layer, read), Reason.NEAR_DUPLICATE)
+    plain[layer.shared("subjects", speaks).lines] = False
+    shown = _Groups.of(layer.shared("contents", speaks))
+    leave_out(_shown_by_others(shown, plain, layer.lines, read), Reason.NEAR_DUPLICATE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Groups:
     """New lines that share a key, group after group, each of two or more."""
 
-    lines: Numbers  # counted from the first of the layer
+    lines: Numbers
     starts: Numbers  # of each group
 
     @classmethod
-    def of(cls, layer: Layer, index: Index, among: Mask) -> "_Groups":
-        """Return the groups that an index of the layer makes among some of its lines."""
-        shared = index.repeated()
-        shared = shared[among[shared.lines - layer.first]].repeated()
-        starts = np.unique(shared.keys, return_index=True)[1]
-        return cls(lines=shared.lines - layer.first, starts=starts)
+    def of(cls, shared: Index) -> "_Groups":
+        """Return the groups of lines that share their key, none of which is alone with it."""
+        return cls(lines=shared.lines, starts=np.unique(shared.keys, return_index=True)[1])
 
     def where(self, groups: Mask) -> "_Groups":
         """Return some of the groups."""
@@ -136,13 +133,12 @@ def _spoken_after(groups: _Groups, plain: Mask, read: Read) -> Numbers:
     return np.delete(groups.lines, groups.lasts)
 
 
-def _shown_by_others(groups: _Groups, plain: Mask, layer: Layer, read: Read) -> Numbers:
+def _shown_by_others(groups: _Groups, plain: Mask, lines: Lines, read: Read) -> Numbers:
     """Return the lines of different subjects with one content for which another stands."""
-    lines = layer.lines
     groups = groups.where(
         groups.all(plain) & groups.agree(read.labels, *lines.content.view(np.uint64).T)
     )
-    names = [lines.said(line).subject for line in groups.lines.tolist()]
+    names = [said.subject for said in lines.said(groups.lines)]
     places = range(len(names))
     order = sorted(places, key=list(zip(groups.numbers.tolist(), names, strict=True)).__getitem__)
     return np.delete(groups.lines[order], groups.starts)

@@ -35,9 +35,8 @@ def carried(lines: Lines, ledger: Ledger) -> tuple[Bytes, Ledger]:
     left = {name: set(getattr(ledger, name)) for name in _SETS}
     if not any(left.values()):
         return sides, ledger
-    for index in range(len(lines)):
-        marks = 0
-        subject = lines.said(index).subject
+    for index, said in enumerate(lines.said(np.arange(len(lines)))):
+        marks, subject = 0, said.subject
         content = address(lines.content[index]) if lines.found[index] == 0 else ""
         for table, value in ((_SUBJECTS, subject), (_CONTENTS, content)):
             for bit, name in table.items():

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from burnish.datasets.lines import Keys, Mask, Numbers
+from burnish.datasets.lines import Mask, Numbers
 
 
 def ordered(first: NDArray[Any], *others: NDArray[Any]) -> Numbers:
@@ -25,11 +25,3 @@ def twins(keys: NDArray[Any]) -> Mask:
     same = np.zeros(len(keys) + 1, bool)
     same[1:-1] = keys[1:] == keys[:-1]
     return same[1:] | same[:-1]
-
-
-def repeated(keys: Keys) -> Mask:
-    """Tell of keys in any order which of them come more than once."""
-    order = np.argsort(keys)
-    found = np.zeros(len(keys), bool)
-    found[order] = twins(keys[order])
-    return found

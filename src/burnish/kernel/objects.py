@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final, Literal, Protocol, runtime_checkable
 
-from burnish.kernel.digest import hexadecimal
+from burnish.kernel.digest import Part, hexadecimal
 from burnish.kernel.errors import Conflict, NotFound
 
 
@@ -23,7 +23,7 @@ class ObjectConflict(Conflict):
 class Objects(Protocol):
     """Create-only storage of bytes by key; durable once `put` returns."""
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, *parts: Part) -> None:
         """Store the bytes. The same bytes again are a no-op; others raise ObjectConflict."""
         ...
 
