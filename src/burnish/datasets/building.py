@@ -19,7 +19,6 @@ from burnish.datasets.model import Dataset, DatasetError, OffsetsAhead, Reason
 from burnish.datasets.ports import DatasetUnit, Reader
 from burnish.datasets.reading import Read
 from burnish.datasets.splits import Ledger, judges
-from burnish.datasets.uncollected import uncollected
 from burnish.datasets.versions import load_ledger
 from burnish.feedback.erasure import Identity
 from burnish.feedback.ports import RawLog
@@ -133,19 +132,18 @@ class Builder:
 
         def built(ledger: Ledger, *, worn: bool = False) -> Grown:
             read = without(self._read(policy, {}, offsets, ledger.epoch), erased)
-            with uncollected():
-                return grow(
-                    History(policy.name, []),
-                    read,
-                    policy,
-                    ledger=ledger,
-                    world=self._world(policy),
-                    before=Before(
-                        totals=Totals.none(policy.labels),
-                        offsets={} if parent is None else parent.offsets,
-                    ),
-                    worn=worn,
-                )
+            return grow(
+                History(policy.name, []),
+                read,
+                policy,
+                ledger=ledger,
+                world=self._world(policy),
+                before=Before(
+                    totals=Totals.none(policy.labels),
+                    offsets={} if parent is None else parent.offsets,
+                ),
+                worn=worn,
+            )
 
         if spent and ledger.epoch == former.epoch and not rules.holdout_source:
             with suppress(DatasetError):
