@@ -26,5 +26,3 @@ def test_of_sorted_keys_those_are_twins_that_come_more_than_once(
     names = sorted(key for key, _ in keys)
 
     assert twins(np.array(names, np.uint64)).tolist() == [names.count(name) > 1 for name in names]
-
-

@@ -1,5 +1,6 @@
 """What the quick way reads, it reads as `parse` does; what it is not sure of it leaves."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from burnish.feedback.model import RawRecord
 from burnish.feedback.parse import PLAIN, STRUCTURED, record_of
 from burnish.feedback.plain import plain
+from burnish.feedback.schema import date_time
 from burnish.feedback.verdict import verdict_of
 from burnish.kernel.errors import InvalidInput
 
@@ -37,6 +39,9 @@ ODD = st.sampled_from(
 NAMES = st.sampled_from(
     [*GOOD, "prediction_id", "selection", "reason", "reason_code", "schema_version", "strange"]
 )
+
+
+TIME = r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)"  # RFC 3339
 
 
 def raw(body: str, content_type: str = PLAIN, **changes: Any) -> RawRecord:
@@ -96,6 +101,26 @@ def test_it_takes_what_nearly_all_lines_are(body: str) -> None:
 )
 def test_it_leaves_what_is_unusual_or_wrong(line: RawRecord) -> None:
     assert plain(line) is None
+
+
+@given(data=st.data())
+@settings(max_examples=400, deadline=None)
+def test_a_time_is_read_by_the_letter_of_its_standard(data: st.DataObject) -> None:
+    text = data.draw(
+        st.sampled_from(
+            ["2026-05-01T10:00:00+00:00", "2026-05-01T10:00:00Z", "2026-05-01T10:00:00.5+09:00"]
+        )
+    )
+    for _ in range(data.draw(st.integers(0, 3))):
+        at = data.draw(st.integers(0, len(text)))
+        end = at + data.draw(st.integers(0, 2))
+        text = text[:at] + data.draw(st.sampled_from([*"069-+:.,TtZzW /\0٣", ""])) + text[end:]
+    moment = date_time(text)
+    if re.fullmatch(TIME, text, re.ASCII) is None:
+        assert moment is None
+    elif moment is not None:
+        assert moment == datetime.fromisoformat(text.upper())
+        assert moment.tzinfo is UTC
 
 
 def test_parse_refuses_what_breaks_the_schema() -> None:

@@ -7,8 +7,6 @@ that the one that stands may be alone. Whatever is not plain is left to `curate`
 """
 
 from dataclasses import dataclass
-from functools import reduce
-from operator import and_
 from typing import Any
 
 import numpy as np
@@ -16,25 +14,25 @@ from numpy.typing import NDArray
 
 from burnish.datasets.columns import OTHER_LABEL
 from burnish.datasets.layers import History, Index, Layer
-from burnish.datasets.lines import CODE, EXAM, UNCERTAIN, Keys, Lines, Mask, Numbers, content_keys
+from burnish.datasets.lines import CODE, EXAM, UNCERTAIN, Lines, Mask, Numbers
 from burnish.datasets.model import Reason
 from burnish.datasets.reading import Read
 
 
-def settle(layer: Layer, read: Read, below: History, *, speaks: Mask, late: Keys) -> None:
+def settle(layer: Layer, read: Read, below: History, *, speaks: Mask) -> None:
     """Leave out, in place, the new lines beside which another plainly stands.
+
+    That one may still touch others: then those that were left out for it are found with it.
 
     Args:
         layer: the new lines, of which copies are left out already.
         read: the same as they were read.
         below: the history that they follow.
         speaks: which of them speak at all; those that are left out do so no longer.
-        late: contents that lines of the history have got only now.
     """
     subjects = _Groups.of(layer.shared("subjects", speaks))
     contents = layer.shared("contents", speaks).lines
-    plain = _plain(layer, read, below, np.concatenate([subjects.lines, contents]), late)
-    plain[layer.shared("identities", speaks).lines] = False
+    plain = _plain(layer.lines, read, below, np.concatenate([subjects.lines, contents]))
 
     def leave_out(lines: Numbers, reason: Reason) -> None:
         layer.lines.outcome[lines] = CODE[reason]
@@ -66,19 +64,14 @@ class _Groups:
             starts=np.cumsum(sizes[groups]) - sizes[groups],
         )
 
-    def in_order(self, *keys: NDArray[Any]) -> "_Groups":
-        """Return the groups, the lines of each in the order of keys of theirs, the last first."""
-        order = np.lexsort((*(key[self.lines] for key in keys), self.numbers))
-        return _Groups(lines=self.lines[order], starts=self.starts)
+    def by(self, keys: NDArray[Any]) -> "_Groups":
+        """Return the groups, the lines of each in the order of their keys."""
+        numbers = np.repeat(np.arange(len(self.starts)), self._sizes)
+        return _Groups(lines=self.lines[np.lexsort((keys, numbers))], starts=self.starts)
 
     @property
     def _sizes(self) -> Numbers:
         return np.diff(self.starts, append=len(self.lines))
-
-    @property
-    def numbers(self) -> Numbers:
-        """The number of each line's group."""
-        return np.repeat(np.arange(len(self.starts)), self._sizes)
 
     @property
     def lasts(self) -> Numbers:
@@ -92,20 +85,17 @@ class _Groups:
 
     def agree(self, *columns: NDArray[Any]) -> Mask:
         """Tell of each group whether each of the columns says one thing of all of its lines."""
-        ordered = (column[self.lines] for column in columns)
-        return reduce(
-            and_,
-            (
-                np.maximum.reduceat(column, self.starts) == np.minimum.reduceat(column, self.starts)
-                for column in ordered
-            ),
-        )
+        agreed = np.ones(len(self.starts), bool)
+        for column in columns:
+            said = column[self.lines]
+            agreed &= np.maximum.reduceat(said, self.starts) == np.minimum.reduceat(
+                said, self.starts
+            )
+        return agreed
 
 
-def _plain(layer: Layer, read: Read, below: History, among: Numbers, late: Keys) -> Mask:
-    """Tell which of some new lines are ordinary, and nothing of them is known yet."""
-    lines = layer.lines
-    contents = content_keys(lines.content[among])
+def _plain(lines: Lines, read: Read, below: History, among: Numbers) -> Mask:
+    """Tell which of some new lines are ordinary, and nobody has spoken of their subject yet."""
     plain = np.zeros(len(lines), bool)
     plain[among] = (
         (lines.found[among] == 0)
@@ -114,8 +104,6 @@ def _plain(layer: Layer, read: Read, below: History, among: Numbers, late: Keys)
         & (read.labels[among] != OTHER_LABEL)
         & ~below.knows("subjects", read.subjects[among])
         & ~below.knows("identities", read.identities[among])
-        & ~below.knows("contents", contents)
-        & ~np.isin(contents, late)
     )
     return plain
 
@@ -126,7 +114,7 @@ def _spoken_after(groups: _Groups, plain: Mask, read: Read) -> Numbers:
     groups = groups.where(
         groups.all(plain) & groups.agree(read.labels, read.holdout, read.validation)
     )
-    groups = groups.in_order(read.happened)
+    groups = groups.by(read.happened[groups.lines])
     happened = read.happened[groups.lines]
     # What happened at once is ordered by names, which are not at hand.
     groups = groups.where(happened[groups.lasts] != happened[groups.lasts - 1])
@@ -138,7 +126,6 @@ def _shown_by_others(groups: _Groups, plain: Mask, lines: Lines, read: Read) -> 
     groups = groups.where(
         groups.all(plain) & groups.agree(read.labels, *lines.content.view(np.uint64).T)
     )
-    names = [said.subject for said in lines.said(groups.lines)]
-    places = range(len(names))
-    order = sorted(places, key=list(zip(groups.numbers.tolist(), names, strict=True)).__getitem__)
-    return np.delete(groups.lines[order], groups.starts)
+    names = np.array([said.subject for said in lines.said(groups.lines)], object)
+    groups = groups.by(names)
+    return np.delete(groups.lines, groups.starts)

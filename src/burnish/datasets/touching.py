@@ -150,15 +150,14 @@ class Batch:
         )
         again = np.union1d(open_, self._below.find("contents", self._replaced))
         self._look_again(again, self._below.state(again), self._below.verdicts(again))
-        late = self.late_contents()[1]
-        settle(self.layer, self._read, self._below, speaks=self._speaks, late=late)
+        settle(self.layer, self._read, self._below, speaks=self._speaks)
         self.alone = are_alone(
             self.layer,
             self._below,
             subjects=self._read.subjects,
             identities=self._read.identities,
             among=self._speaks,
-            late=late,
+            late=self.late_contents()[1],
         )
         self.alone &= ~self._examines
         new = np.nonzero(self._speaks & ~self.alone)[0] + self.first
