@@ -122,7 +122,7 @@ def count_new(
         Row(subject=said.subject, label=said.final, payload_sha256=content, split=_SPLITS[code])
         for said, content, code in zip(
             lines.said(strange),
-            Addresses(lines.content[strange]),
+            Addresses(lines.content, strange),
             now[strange].tolist(),
             strict=True,
         )

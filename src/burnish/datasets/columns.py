@@ -33,6 +33,7 @@ from burnish.datasets.lines import (
     pack,
 )
 from burnish.datasets.model import Reason, Split
+from burnish.datasets.packed import Packed
 from burnish.datasets.turns import Actor, microseconds
 from burnish.feedback.model import RawRecord, Selection
 from burnish.feedback.plain import Plain
@@ -103,8 +104,6 @@ def columns(
     """
     silent = np.array([number for number, said in enumerate(words) if said is SILENT], np.int64)
     payloads, hexes, found = _contents(words)
-    packed = _packed(raws, words, moments, payloads)
-    lengths = np.array(list(map(len, packed)), np.int64)
     numbers = {label: number for number, label in enumerate(asked.labels)}
     labels = np.array([numbers.get(said.final, OTHER_LABEL) for said in words], np.uint16)
     subjects = [canonical(said.subject_id) for said in words]
@@ -139,8 +138,7 @@ def columns(
         outcome=np.where(found == _UNREADABLE, found, 0).astype(np.uint8),
         sides=np.zeros(len(words), np.uint8),
         flags=_flags(words, payloads, asked.exam),
-        ends=np.cumsum(lengths, dtype=np.int64),
-        blob=_array(b"".join(packed), np.uint8),
+        packed=Packed.of(_packed(raws, words, moments, payloads)),
     )
     return Columns(
         lines=lines,

@@ -15,7 +15,6 @@ from typing import Any, Final
 import numpy as np
 
 from burnish.datasets.lines import (
-    COLUMNS,
     CONTENT_BYTES,
     NAMES,
     Bytes,
@@ -23,7 +22,6 @@ from burnish.datasets.lines import (
     Lines,
     Mask,
     Numbers,
-    Segment,
     content_keys,
     from_bytes,
     to_parts,
@@ -151,7 +149,7 @@ class Layer:
 
     def to_parts(self) -> list[Part]:
         """Return the parts of the object that it is stored as."""
-        arrays = {name: getattr(self.lines, name) for name in COLUMNS}
+        arrays = self.lines.arrays()
         for name in INDEXES:
             index = getattr(self, name)
             arrays[f"{name}.keys"], arrays[f"{name}.lines"] = index.keys, index.lines
@@ -162,7 +160,7 @@ class Layer:
             arrays[f"turns.{name}"] = getattr(self.turns.queue, name)
         header = {
             "first": self.first,
-            "segments": [[segment.shard, segment.count] for segment in self.lines.segments],
+            "segments": self.lines.counts(),
             "names": NAMES,
             "people": self.turns.people,
         }
@@ -175,10 +173,7 @@ class Layer:
         _recode(header["names"], arrays)
         return cls(
             first=header["first"],
-            lines=Lines(
-                segments=tuple(Segment(shard=shard, count=n) for shard, n in header["segments"]),
-                **{name: arrays[name] for name in COLUMNS},
-            ),
+            lines=Lines.of(header["segments"], arrays),
             patches=Patches(**{name: arrays[f"patches.{name}"] for name in ("line", *STATE)}),
             turns=Turns(
                 people=tuple(header["people"]),

@@ -1,12 +1,12 @@
 """Lines: the lines of the raw log that are one model's, as columns, and what became of each.
 
 Millions of records as Python objects cost minutes and gigabytes; as a few arrays they cost seconds.
-What a line says stands packed in `blob`, and is unpacked for those lines only whose subject,
+What a line says stands packed, and is unpacked for those lines only whose subject,
 content or identity somebody speaks of again.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from hashlib import blake2b
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from burnish.datasets.curation import OWN_STORE
 from burnish.datasets.model import Reason, Split
+from burnish.datasets.packed import Packed
 from burnish.feedback.model import Selection
 from burnish.feedback.verdict import Verdict
 from burnish.kernel.digest import PREFIX, Part, hexadecimal
@@ -45,6 +46,9 @@ Mask = NDArray[np.bool_]
 Keys = NDArray[np.uint64]
 Bytes = NDArray[np.uint8]
 
+
+# Of what is stored; a tuple holds one array in pieces.
+Stored = NDArray[Any] | tuple[NDArray[Any], ...]
 
 _PER_LINE: Final = ("offset", "content", "found", "outcome", "sides", "flags")
 
@@ -97,18 +101,32 @@ class Lines:
     # On which sides its subject and its content have been, as far as this line tells; and COUNTED.
     sides: Bytes
     flags: Bytes
-    ends: Numbers  # of each line's part of `blob`
-    blob: Bytes
+    packed: Packed  # what each says
+
+    @classmethod
+    def of(cls, segments: Iterable[tuple[str, int]], arrays: Mapping[str, NDArray[Any]]) -> "Lines":
+        """Return the lines of shards, each with how many they are, from stored arrays."""
+        return cls(
+            segments=tuple(Segment(shard=shard, count=count) for shard, count in segments),
+            packed=Packed(ends=arrays["ends"], pieces=(arrays["blob"],)),
+            **{name: arrays[name] for name in _PER_LINE},
+        )
+
+    def arrays(self) -> dict[str, Stored]:
+        """Return the arrays that `of` takes."""
+        own = {name: getattr(self, name) for name in _PER_LINE}
+        return own | {"ends": self.packed.ends, "blob": self.packed.pieces}
+
+    def counts(self) -> list[tuple[str, int]]:
+        """Return the shards that `of` takes."""
+        return [(segment.shard, segment.count) for segment in self.segments]
 
     def __len__(self) -> int:
         return len(self.offset)
 
     def said(self, indices: Numbers) -> Iterator[Said]:
-        """Yield what some lines say."""
-        starts = np.where(indices > 0, self.ends[indices - 1], 0)
-        packed = self.blob.data
-        for start, end in zip(starts.tolist(), self.ends[indices].tolist(), strict=True):
-            yield _UNPACK.decode(packed[start:end])
+        """Return what some lines say."""
+        return map(_UNPACK.decode, self.packed.read(indices))
 
     def shards_of(self, indices: Numbers) -> list[str]:
         """Return the shards of some lines."""
@@ -124,12 +142,9 @@ class Lines:
             if count > 0:
                 segments.append(Segment(shard=segment.shard, count=count))
             at += segment.count
-        first = int(self.ends[start - 1]) if start else 0
-        last = int(self.ends[stop - 1]) if stop else 0
         return Lines(
             segments=tuple(segments),
-            ends=self.ends[start:stop] - first,
-            blob=self.blob[first:last],
+            packed=self.packed.part(start, stop),
             **{name: getattr(self, name)[start:stop] for name in _PER_LINE},
         )
 
@@ -139,7 +154,8 @@ class Lines:
         data = [blank(said.source, said.id, said.received_at) for said in silent]
         content, flags = self.content.copy(), self.flags.copy()
         content[indices], flags[indices] = 0, 0
-        return replace(self._repacked(indices, data), content=content, flags=flags)
+        packed = self.packed.replaced(indices, data)
+        return replace(self, packed=packed, content=content, flags=flags)
 
     def spelled(self, indices: Numbers) -> "Lines":
         """Return the lines; some of them name their payload themselves, whatever they judge."""
@@ -149,21 +165,7 @@ class Lines:
             if payload == "":
                 payload = OWN_STORE + address(self.content[index])
             data.append(pack(msgspec.structs.replace(said, payload=payload)))
-        return self._repacked(indices, data)
-
-    def _repacked(self, indices: Numbers, data: Sequence[bytes]) -> "Lines":
-        """Return the lines; what some of them say, in sorted order, is packed anew."""
-        if not len(indices):
-            return self
-        lengths = np.diff(self.ends, prepend=0)
-        parts: list[Bytes] = []
-        at = 0
-        for index, packed in zip(indices.tolist(), data, strict=True):
-            end = int(self.ends[index])
-            parts += [self.blob[at : end - int(lengths[index])], np.frombuffer(packed, np.uint8)]
-            lengths[index] = len(packed)
-            at = end
-        return replace(self, ends=np.cumsum(lengths), blob=np.concatenate([*parts, self.blob[at:]]))
+        return replace(self, packed=self.packed.replaced(indices, data))
 
     def place(self, shard: str, offset: int) -> int | None:
         """Return the number of the line at a place, None if it is not among these."""
@@ -183,7 +185,7 @@ class Lines:
             self.said(indices),
             self.shards_of(indices),
             self.offset[indices].tolist(),
-            Addresses(self.content[indices]),
+            Addresses(self.content, indices),
             strict=True,
         )
         return [
@@ -226,16 +228,16 @@ def hexes(contents: Bytes) -> Iterator[str]:
 
 
 class Addresses(Collection[str]):
-    """The digests of contents as text; a million take half a second, so it is made on demand."""
+    """The digests of some contents as text; a million take half a second, so it is made late."""
 
-    def __init__(self, contents: Bytes) -> None:
-        self._contents = contents
+    def __init__(self, contents: Bytes, some: Numbers) -> None:
+        self._contents, self._some = contents, some
 
     def __len__(self) -> int:
-        return len(self._contents)
+        return len(self._some)
 
     def __iter__(self) -> Iterator[str]:
-        return (PREFIX + name for name in hexes(self._contents))
+        return (PREFIX + name for name in hexes(self._contents[self._some]))
 
     def __contains__(self, address: object) -> bool:
         return address in self._distinct
@@ -273,18 +275,11 @@ def differ(one: Bytes, other: Bytes) -> Mask:
 
 def joined(parts: Sequence[Lines]) -> Lines:
     """Return the lines of all parts, in their order."""
-    ends, shift = [], 0
-    for part in parts:
-        ends.append(part.ends + shift)
-        shift += int(part.ends[-1]) if len(part) else 0
     return replace(
         parts[0],
         segments=tuple(_neighbours(segment for part in parts for segment in part.segments)),
-        ends=np.concatenate(ends),
-        **{
-            name: np.concatenate([getattr(part, name) for part in parts])
-            for name in (*_PER_LINE, "blob")
-        },
+        packed=Packed.joined([part.packed for part in parts]),
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in _PER_LINE},
     )
 
 
@@ -312,28 +307,27 @@ def empty() -> Lines:
         outcome=none,
         sides=none,
         flags=none,
-        ends=np.zeros(0, np.int64),
-        blob=none,
+        packed=Packed.of(()),
     )
 
 
-COLUMNS: Final = tuple(field.name for field in fields(Lines) if field.name != "segments")
 _ALIGNMENT: Final = 64
 
 
-def to_parts(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> list[Part]:
+def to_parts(header: dict[str, Any], arrays: Mapping[str, Stored]) -> list[Part]:
     """Return a header and arrays as the parts of one object, which can be mapped instead of read.
 
     The arrays themselves are not copied.
     """
     table, at = {}, 0
     parts: list[Part] = []
-    for name, array in arrays.items():
-        data = np.ascontiguousarray(array)
+    for name, stored in arrays.items():
+        pieces = stored if isinstance(stored, tuple) else (np.ascontiguousarray(stored),)
         gap = -at % _ALIGNMENT
-        parts += [b"\0" * gap, data.data.cast("B") if data.size else b""]
-        table[name] = [data.dtype.str, list(data.shape), at + gap]
-        at += gap + data.nbytes
+        parts += [b"\0" * gap, *(piece.data.cast("B") for piece in pieces if piece.size)]
+        shape = [sum(map(len, pieces)), *pieces[0].shape[1:]]
+        table[name] = [pieces[0].dtype.str, shape, at + gap]
+        at += gap + sum(piece.nbytes for piece in pieces)
     head = msgspec.json.encode({"header": header, "arrays": table})
     head += b" " * (-(len(head) + 8) % _ALIGNMENT)
     return [len(head).to_bytes(8, "little"), head, *parts]

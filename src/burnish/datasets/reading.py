@@ -20,7 +20,6 @@ from burnish.datasets.lines import (
     Keys,
     Lines,
     Numbers,
-    Segment,
     from_bytes,
     joined,
     to_parts,
@@ -66,19 +65,16 @@ class Read:
 
     def to_parts(self) -> list[Part]:
         """Return the parts of an object as which it crosses from one process to another."""
-        segments = [[segment.shard, segment.count] for segment in self.lines.segments]
-        arrays = {name: getattr(self, name) for name in _OWN}
-        arrays |= {name: getattr(self.lines, name) for name in _LINES}
-        header = {"segments": segments, "sum": f"{self.sum:x}", "people": self.people}
+        arrays = {name: getattr(self, name) for name in _OWN} | self.lines.arrays()
+        header = {"segments": self.lines.counts(), "sum": f"{self.sum:x}", "people": self.people}
         return to_parts(header, arrays)
 
     @classmethod
     def from_bytes(cls, data: memoryview) -> "Read":
         """Return what `to_parts` made."""
         header, arrays = from_bytes(data)
-        segments = tuple(Segment(shard=shard, count=count) for shard, count in header["segments"])
         return cls(
-            lines=Lines(segments=segments, **{name: arrays[name] for name in _LINES}),
+            lines=Lines.of(header["segments"], arrays),
             sum=int(header["sum"], 16),
             people=tuple(header["people"]),
             **{name: arrays[name] for name in _OWN},
@@ -87,9 +83,6 @@ class Read:
 
 _OWN: Final = (
     "subjects", "identities", "labels", "holdout", "validation", "actors", "happened", "guess",
-)  # fmt: skip
-_LINES: Final = (
-    "offset", "content", "found", "outcome", "sides", "flags", "ends", "blob",
 )  # fmt: skip
 
 

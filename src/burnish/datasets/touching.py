@@ -104,12 +104,11 @@ class Batch:
         said = lines.verdicts(self._policy.name, asking)
         for line, what in zip(asking.tolist(), self._judge(said), strict=True):
             what.note(line, found, contents)
-        named = contents[plain]
-        new = ~self._below.knows("contents", content_keys(named))
-        shown = self._world.shown(Addresses(named))
-        missing = self._world.missing(Addresses(named[new]))
+        new = ~self._below.knows("contents", content_keys(contents)[plain])
+        shown = self._world.shown(Addresses(contents, plain))
+        missing = self._world.missing(Addresses(contents, plain[new]))
         if shown or missing:
-            for line, name in zip(plain.tolist(), Addresses(named), strict=True):
+            for line, name in zip(plain.tolist(), Addresses(contents, plain), strict=True):
                 if name in shown:
                     shown[name].note(line, found, contents)
                 elif name in missing:
