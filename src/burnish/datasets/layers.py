@@ -23,10 +23,9 @@ from burnish.datasets.lines import (
     Mask,
     Numbers,
     content_keys,
-    from_bytes,
-    to_parts,
 )
 from burnish.datasets.sorting import ordered, twins
+from burnish.datasets.stored import from_bytes, to_parts
 from burnish.datasets.turns import Queue, Turns
 from burnish.feedback.verdict import Verdict
 from burnish.kernel.digest import Part

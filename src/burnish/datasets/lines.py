@@ -1,8 +1,8 @@
 """Lines: the lines of the raw log that are one model's, as columns, and what became of each.
 
 Millions of records as Python objects cost minutes and gigabytes; as a few arrays they cost seconds.
-What a line says stands packed, and is unpacked for those lines only whose subject,
-content or identity somebody speaks of again.
+What a line says stands packed, and is unpacked for those lines only whose subject, content or
+identity somebody speaks of again.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from burnish.datasets.curation import OWN_STORE
 from burnish.datasets.model import Reason, Split
 from burnish.datasets.packed import Packed
+from burnish.datasets.stored import Stored
 from burnish.feedback.model import Selection
 from burnish.feedback.verdict import Verdict
-from burnish.kernel.digest import PREFIX, Part, hexadecimal
+from burnish.kernel.digest import PREFIX, hexadecimal
 
 # The codes of outcomes by name: a split, or why a line is in none. 0: not known yet.
 NAMES: Final = ("", *(split.value for split in Split), *(reason.value for reason in Reason))
@@ -45,10 +46,6 @@ Numbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Keys = NDArray[np.uint64]
 Bytes = NDArray[np.uint8]
-
-
-# Of what is stored; a tuple holds one array in pieces.
-Stored = NDArray[Any] | tuple[NDArray[Any], ...]
 
 _PER_LINE: Final = ("offset", "content", "found", "outcome", "sides", "flags")
 
@@ -309,41 +306,3 @@ def empty() -> Lines:
         flags=none,
         packed=Packed.of(()),
     )
-
-
-_ALIGNMENT: Final = 64
-
-
-def to_parts(header: dict[str, Any], arrays: Mapping[str, Stored]) -> list[Part]:
-    """Return a header and arrays as the parts of one object, which can be mapped instead of read.
-
-    The arrays themselves are not copied.
-    """
-    table, at = {}, 0
-    parts: list[Part] = []
-    for name, stored in arrays.items():
-        pieces = stored if isinstance(stored, tuple) else (np.ascontiguousarray(stored),)
-        gap = -at % _ALIGNMENT
-        parts += [b"\0" * gap, *(piece.data.cast("B") for piece in pieces if piece.size)]
-        shape = [sum(map(len, pieces)), *pieces[0].shape[1:]]
-        table[name] = [pieces[0].dtype.str, shape, at + gap]
-        at += gap + sum(piece.nbytes for piece in pieces)
-    head = msgspec.json.encode({"header": header, "arrays": table})
-    head += b" " * (-(len(head) + 8) % _ALIGNMENT)
-    return [len(head).to_bytes(8, "little"), head, *parts]
-
-
-def from_bytes(data: memoryview) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return the header and the arrays of what `to_parts` made; the arrays are views of it."""
-    size = int.from_bytes(data[:8], "little")
-    head = msgspec.json.decode(data[8 : 8 + size])
-    body = data[8 + size :]
-    arrays = {}
-    for name, (dtype, shape, at) in head["arrays"].items():
-        count = int(np.prod(shape))
-        arrays[name] = (
-            np.frombuffer(body, dtype, count, at).reshape(shape)
-            if count
-            else np.zeros(shape, dtype)
-        )
-    return head["header"], arrays

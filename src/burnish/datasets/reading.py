@@ -20,10 +20,9 @@ from burnish.datasets.lines import (
     Keys,
     Lines,
     Numbers,
-    from_bytes,
     joined,
-    to_parts,
 )
+from burnish.datasets.stored import from_bytes, to_parts
 from burnish.datasets.turns import Actor, Codes, Queue, Spoken, same_people
 from burnish.feedback.model import RawRecord
 from burnish.feedback.plain import Plain, plain

@@ -3,7 +3,7 @@
 Those are the new lines, the lines of the same subjects, of the contents that those show, of the
 subjects that show these, and so on until nothing more is touched. Within such a *batch* the rules
 are the same functions as for a whole version; nothing outside of it can change by them. A new line
-that touches nothing is left to `alone`.
+that touches nothing is left to `alone`, and so is one that `settling` lets stand for others.
 """
 
 from collections.abc import Collection, Sequence
