@@ -81,8 +81,9 @@ class IngestSettings(Struct, frozen=True, kw_only=True):
         Bytes, Meta(description="Records go to the raw log after so many bytes at the latest.")
     ] = 16 * 1024**2
     segment_bytes: Annotated[
-        Bytes, Meta(description="Size at which the spool begins a new segment file.")
-    ] = 64 * 1024**2
+        Bytes,
+        Meta(description="Length of the spool's segment files: so much disk is taken at once."),
+    ] = 16 * 1024**2
     spool_high_water_bytes: Annotated[
         Bytes, Meta(description="Backlog at which ingest answers 429.")
     ] = 1024**3

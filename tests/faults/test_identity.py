@@ -63,7 +63,7 @@ def all_lines(intake: Intake) -> list[dict[str, Any]]:
 
 def quarantined(data: Path) -> list[dict[str, Any]]:
     files = (data / "objects" / "quarantine").rglob("*.ndjson")
-    return [json.loads(line) for path in files for line in path.read_text().splitlines()]
+    return [json.loads(line) for path in files for line in path.read_bytes().splitlines()]
 
 
 def test_a_storm_of_duplicates_is_accepted_once_and_told_so(

@@ -147,13 +147,13 @@ class Front:
         """Every line, wherever on its way to the object store it is."""
         objects = self.objects()
         local = list((self.data / "spool" / "0" / "quarantine").rglob("*.ndjson"))
-        texts: list[str] = []
+        files: list[bytes] = []
         for path in local:
             with suppress(FileNotFoundError):  # uploaded meanwhile: it is read below
-                texts.append(path.read_text())
-        texts += [objects.get(key).decode() for key in objects.list("quarantine/")]
+                files.append(path.read_bytes())
+        files += [objects.get(key) for key in objects.list("quarantine/")]
         # A file that has just been uploaded is still in the folder; its lines name their moment.
-        lines = dict.fromkeys(line for text in texts for line in text.splitlines())
+        lines = dict.fromkeys(line for file in files for line in file.splitlines())
         return [json.loads(line) for line in lines]
 
 

@@ -27,6 +27,7 @@ from burnish.adapters.sql.quarantine import SqlQuarantineIndex
 from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.sql.schema import metadata
 from burnish.adapters.system import new_trace_id, utc_now
+from burnish.adapters.telemetry import configure_logging
 from burnish.ingest.app import IngestApp, IngestLimits
 from burnish.ingest.connections import Connections
 from burnish.ingest.records import Records
@@ -69,6 +70,7 @@ def objects_of(data: Path, options: Options) -> LocalObjects | S3Objects:
 
 
 def main(data: Path, port: int, options: Options) -> None:
+    configure_logging("ingest", "debug")  # on a full disk a logger that raises ends what logs
     if not options.sync:
         unsynced: Any = os
         unsynced.fsync = unsynced.fdatasync = lambda _handle: None

@@ -1,34 +1,50 @@
 """Files that survive power loss: synced, then named, then the name synced."""
 
 import contextlib
+import errno
 import os
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import mkstemp
+from typing import Final
 
 from burnish.kernel.digest import Part
 
-TEMPORARY = ".tmp-"  # what begins so was never finished
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})  # the disk, or our part of it
+TEMPORARY: Final = ".tmp-"  # what begins so was never finished
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Write a file so that, after any crash, it is there whole or is as it was before."""
+def write_durably(path: Path, data: bytes, *, room: int = 0) -> None:
+    """Write a file so that, after any crash, it is there whole or is as it was before.
+
+    Args:
+        path: of the file.
+        data: what it is to hold.
+        room: bytes that it is to be long, at least: zeros follow the data. A disk that has less to
+            give gives none.
+    """
     make_folder(path.parent)
-    with synced_temporary(path.parent, data) as temporary:
+    with synced_temporary(path.parent, data, room=room) as temporary:
         temporary.rename(path)
     sync_folder(path.parent)
 
 
 @contextlib.contextmanager
-def synced_temporary(folder: Path, *parts: Part) -> Iterator[Path]:
-    """Lend a synced file with the data, for the caller to rename or link; it is gone afterwards."""
+def synced_temporary(folder: Path, *parts: Part, room: int = 0) -> Iterator[Path]:
+    """Lend a synced file with the data, for the caller to rename or link; it is gone afterwards.
+
+    Arguments as of `write_durably`, but that the data may come in parts.
+    """
     handle, name = mkstemp(prefix=TEMPORARY, dir=folder)
     temporary = Path(name)
     try:
         with open(handle, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
             file.writelines(parts)
             file.flush()
+            size = file.tell()
+            if room > size:
+                _set_aside(file.fileno(), size, room)
             os.fsync(file.fileno())
         yield temporary
     finally:
@@ -58,6 +74,15 @@ def clear_unfinished(folder: Path) -> None:
     """Remove what a crash left half-written."""
     for path in folder.glob(f"{TEMPORARY}*"):
         path.unlink(missing_ok=True)
+
+
+def _set_aside(handle: int, size: int, room: int) -> None:
+    try:
+        os.posix_fallocate(handle, 0, room)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        os.ftruncate(handle, size)  # it may have got some of it
 
 
 class Pages:

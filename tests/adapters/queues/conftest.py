@@ -136,12 +136,12 @@ class Harbour:
 
     def quarantine(self) -> list[dict[str, Any]]:
         """Every line, wherever on its way to the object store it is."""
-        texts = []
+        files = []
         for path in (self.spool.folder / "quarantine").rglob("*.ndjson"):
             with suppress(FileNotFoundError):
-                texts.append(path.read_text())
-        texts += [self.objects.get(key).decode() for key in self.objects.list("quarantine/")]
-        return [json.loads(line) for line in dict.fromkeys("".join(texts).splitlines())]
+                files.append(path.read_bytes())
+        files += [self.objects.get(key) for key in self.objects.list("quarantine/")]
+        return [json.loads(line) for line in dict.fromkeys(b"".join(files).splitlines())]
 
     def close(self) -> None:
         for loop, stop, thread in self._running:

@@ -113,6 +113,17 @@ class Bench:
     def last_segment(self) -> Path:
         return max((self.folder / "spool" / "segments").glob("*.seg"))
 
+    def written(self) -> int:
+        """Return how long the last segment is without the zeros behind its frames."""
+        return len(self.last_segment().read_bytes().rstrip(b"\0"))
+
+    def tear(self, torn: bytes) -> None:
+        """Write what is no frame behind the last segment's frames."""
+        place = self.written()
+        with self.last_segment().open("r+b") as file:
+            file.seek(place)
+            file.write(torn)
+
     def close(self) -> None:
         self.stop_shipper(deadline_s=0)
         if self.is_open:

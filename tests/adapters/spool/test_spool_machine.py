@@ -53,8 +53,7 @@ class SpoolMachine(RuleBasedStateMachine):
         if shipping:
             self.bench.start_shipper(seal_seconds=0.0)
         self.bench.close()
-        with self.bench.last_segment().open("ab") as file:
-            file.write(torn)
+        self.bench.tear(torn)
         self.bench.open()
 
     @rule(lost=st.integers(0, 2))

@@ -1,6 +1,5 @@
 """Space set aside on the spool's disk, so that a full disk can still be emptied."""
 
-import errno
 import os
 import threading
 from pathlib import Path
@@ -8,11 +7,10 @@ from typing import Final
 
 import structlog
 
-from burnish.adapters.files import make_folder
+from burnish.adapters.files import FULL, make_folder
 
 _log = structlog.get_logger("burnish.spool")
 
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _TIGHT_BYTES: Final = 1 << 20  # below this a database beside us fails too, in words of its own
 _BLOCK: Final = 512  # what st_blocks counts
 
@@ -51,7 +49,7 @@ class Reserve:
 
     def relieve(self, error: BaseException) -> bool:
         """Give the space up if a full disk may be why something failed; tell whether it was."""
-        full = isinstance(error, OSError) and error.errno in _FULL
+        full = isinstance(error, OSError) and error.errno in FULL
         with self._lock:
             if not self._held or not (full or self._is_tight()):
                 return False

@@ -11,7 +11,13 @@ import structlog
 from msgspec import Struct
 
 from burnish.adapters.crash import crash_point
-from burnish.adapters.files import clear_unfinished, make_folder, sync_folder, write_durably
+from burnish.adapters.files import (
+    FULL,
+    clear_unfinished,
+    make_folder,
+    sync_folder,
+    write_durably,
+)
 from burnish.adapters.spool.frames import Frame, committed_after, frames
 from burnish.kernel.errors import Conflict, Unavailable
 
@@ -20,7 +26,7 @@ _log = structlog.get_logger("burnish.spool")
 _HEADER: Final = b"BURNISH SPOOL 1\n"
 _SUFFIX: Final = ".seg"
 # Something is used up, and will be free again; anything else means that the disk is broken.
-_PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE})
+_PASSING: Final = FULL | {errno.EMFILE, errno.ENFILE}
 RETRY_S: Final = 10  # a full disk is not emptied in a moment
 
 
@@ -55,11 +61,15 @@ class _Segment(Struct):
     path: Path
     first: int  # the offset of its first record, present or to come
     end: int  # the first offset after it
-    size: int  # bytes that are synced
+    size: int  # bytes that are synced; the file may be longer
 
 
 class Segments:
     """Contiguous segments; the last one is open for appending.
+
+    The open one has its whole length from the beginning, and zeros where no frames are yet: a file
+    that grows takes half as long again to sync, as its length has to be synced too. A disk that has
+    no room for that lets it grow.
 
     One thread appends; another may read and delete at the same time. Opening recovers: a torn tail
     is cut, and the last segment is written anew, because after a failed sync the system may hold
@@ -68,7 +78,7 @@ class Segments:
     Args:
         folder: where they lie.
         start: the offset that the first record gets if there are none yet.
-        segment_bytes: a segment at or above this size is closed.
+        segment_bytes: a segment with at least so many bytes of frames is closed.
 
     Raises:
         SpoolDamaged: records are missing or broken that cannot be a torn tail.
@@ -87,7 +97,7 @@ class Segments:
         if self._segments:
             self._handle = self._open(self._segments[-1])
         else:
-            self._create(start)
+            self._create(start, room=segment_bytes)
 
     @property
     def first(self) -> int:
@@ -107,10 +117,10 @@ class Segments:
             OSError: the disk is broken, or what was half-written could not be taken back.
         """
         if self._segments[-1].size >= self._segment_bytes:
-            self._rotate()
+            self._rotate(room=self._segment_bytes)
         segment = self._segments[-1]
         try:
-            _write_all(self._handle, data)
+            _write_all(self._handle, data, segment.size)
         except OSError as error:
             os.ftruncate(self._handle, segment.size)
             if error.errno not in _PASSING:
@@ -119,12 +129,15 @@ class Segments:
         self._pending = (count, len(data))
 
     def retire(self) -> None:
-        """Begin a new segment unless the open one is empty: only closed ones are ever deleted.
+        """Let the disk have what the open segment does not use, and all of it once it is persisted.
 
-        Raises NoRoom.
+        Only closed ones are ever deleted, so it begins a new one, unless this is empty, and lets
+        that grow. Raises NoRoom.
         """
-        if self._segments[-1].size > len(_HEADER):
-            self._rotate()
+        segment = self._segments[-1]
+        os.ftruncate(self._handle, segment.size)
+        if segment.size > len(_HEADER):
+            self._rotate(room=0)
 
     def sync(self) -> None:
         """Make what was appended durable. An OSError leaves its fate unknown: never try again."""
@@ -186,10 +199,9 @@ class Segments:
                 offset=offset,
             )
         if last:
-            if position < len(data):
-                cut = len(data) - position
-                _log.warning("spool.torn_tail", path=str(segment.path), offset=offset, bytes=cut)
-            write_durably(segment.path, _HEADER + data[len(_HEADER) : position])
+            if torn := len(data[position:].rstrip(b"\0")):
+                _log.warning("spool.torn_tail", path=str(segment.path), offset=offset, bytes=torn)
+            write_durably(segment.path, data[:position], room=self._segment_bytes)
         segment.end = offset
         segment.size = position
 
@@ -199,10 +211,10 @@ class Segments:
         sync_folder(self._folder)
         self._segments = []
 
-    def _rotate(self) -> None:
+    def _rotate(self, *, room: int) -> None:
         previous = self._handle
         try:
-            self._create(self._segments[-1].end)
+            self._create(self._segments[-1].end, room=room)
         except OSError as error:
             if error.errno not in _PASSING:  # such as a sync that failed
                 raise
@@ -210,15 +222,15 @@ class Segments:
         os.close(previous)
         crash_point("ingest.after_rotate")
 
-    def _create(self, first: int) -> None:
+    def _create(self, first: int, *, room: int) -> None:
         path = self._folder / f"{first:020}{_SUFFIX}"
-        write_durably(path, _HEADER)
+        write_durably(path, _HEADER, room=room)
         segment = _Segment(path, first, first, len(_HEADER))
         self._handle = self._open(segment)
         self._segments.append(segment)
 
     def _open(self, segment: _Segment) -> int:
-        return os.open(segment.path, os.O_WRONLY | os.O_APPEND)
+        return os.open(segment.path, os.O_WRONLY)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -231,7 +243,8 @@ def _content(segment: _Segment, start: int) -> bytes:
         return file.read(segment.size - start)
 
 
-def _write_all(handle: int, data: bytes) -> None:
+def _write_all(handle: int, data: bytes, position: int) -> None:
     view = memoryview(data)
     while view:
-        view = view[os.write(handle, view) :]
+        written = os.pwrite(handle, view, position)
+        view, position = view[written:], position + written
