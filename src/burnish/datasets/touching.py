@@ -98,26 +98,28 @@ class Batch:
     def _judged_lines(self) -> Lines:
         """Return the new lines with what each judges, or why that is not known."""
         lines = self._read.lines
-        found, contents = lines.found.copy(), lines.content.copy()
-        plain = np.nonzero(found == 0)[0]
-        asking = np.nonzero(found == ASK)[0]
+        lines = replace(lines, outcome=lines.outcome.copy())
+        asking = np.nonzero(lines.found == ASK)[0]
         said = lines.verdicts(self._policy.name, asking)
-        for line, what in zip(asking.tolist(), self._judge(said), strict=True):
-            what.note(line, found, contents)
-        new = ~self._below.knows("contents", content_keys(contents)[plain])
-        shown = self._world.shown(Addresses(contents, plain))
-        missing = self._world.missing(Addresses(contents, plain[new]))
+        judged = dict(zip(asking.tolist(), self._judge(said), strict=True))
+        plain = np.nonzero(lines.found == 0)[0]
+        new = ~self._below.knows("contents", content_keys(lines.content)[plain])
+        shown = self._world.shown(Addresses(lines.content, plain))
+        missing = self._world.missing(Addresses(lines.content, plain[new]))
         if shown or missing:
-            for line, name in zip(plain.tolist(), Addresses(contents, plain), strict=True):
+            for line, name in zip(plain.tolist(), Addresses(lines.content, plain), strict=True):
                 if name in shown:
-                    shown[name].note(line, found, contents)
+                    judged[line] = shown[name]
                 elif name in missing:
-                    found[line] = CODE[Reason.PAYLOAD_MISSING]
+                    judged[line] = Judged(None, Reason.PAYLOAD_MISSING)
+        if not judged:
+            return lines
+        found, contents = lines.found.copy(), lines.content.copy()
+        for line, what in judged.items():
+            what.note(line, found, contents)
         other = np.nonzero(differ(contents, lines.content))[0]
         other = other[lines.content[other].any(axis=1)]
-        return replace(
-            lines.spelled(other), found=found, content=contents, outcome=lines.outcome.copy()
-        )
+        return replace(lines.spelled(other), found=found, content=contents)
 
     def _judge(self, verdicts: Sequence[Verdict]) -> list[Judged]:
         return self._world.judged(verdicts, self._policy)
