@@ -80,7 +80,7 @@ def rationed(
         for actor, count in made.items()
         if count > most or (actor in was and was[actor].beyond is not None)
     }
-    turns = candidates.turns(capped)
+    turns = candidates.of(capped).turns()
     now: list[Standing] = []
     beyond, changed = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for actor, count in made.items():

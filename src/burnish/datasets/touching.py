@@ -79,7 +79,7 @@ class Batch:
         turns = None
         if policy.dataset.actor_share < 1:
             spoken = read.spoken(self.first, np.nonzero(lines.flags & CORRECTED)[0])
-            turns = spoken.turns(read.people)
+            turns = spoken.turns()
         self.layer: Final = layer(
             self.first,
             replace(lines, sides=sides),

@@ -132,10 +132,14 @@ class Spoken:
         counts = np.bincount(self.actors, minlength=len(self.people)).tolist()
         return dict(zip(self.people, counts, strict=True))
 
-    def turns(self, people: Collection[Actor]) -> "Turns":
-        """Return the lines of some actors, in turn."""
+    def of(self, people: Collection[Actor]) -> "Spoken":
+        """Return the lines of some actors."""
         wanted = np.array([actor in people for actor in self.people], bool)[self.actors]
-        return Turns.of(self.people, self.actors[wanted], self.queue[wanted])
+        return Spoken(people=self.people, actors=self.actors[wanted], queue=self.queue[wanted])
+
+    def turns(self) -> "Turns":
+        """Return the lines by actor, those of each in turn."""
+        return Turns.of(self.people, self.actors, self.queue)
 
 
 @dataclass(frozen=True, kw_only=True)
