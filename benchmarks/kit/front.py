@@ -19,6 +19,7 @@ from burnish.adapters.ingest_metrics import IngestMetrics
 from burnish.adapters.ingest_server import CONNECTIONS, FailStop, serve_ingest
 from burnish.adapters.objects import LocalObjects
 from burnish.adapters.prediction_lookup import PredictionLookup
+from burnish.adapters.process import share_one_heap
 from burnish.adapters.raw_log import RawLogReader
 from burnish.adapters.spool.log import Spool
 from burnish.adapters.spool.quarantine import QuarantineSpool
@@ -107,6 +108,7 @@ class Front:
 
 def serve(folder: Path, port: int, kind: str) -> None:
     """Run the front until SIGTERM."""
+    share_one_heap()
     directory = PublishedDirectory(folder / "published.json", SECRET)
     key = {"sha256": hashlib.sha256(BEARER.encode()).hexdigest(), "name": "b", "role": "admin"}
     model = {"labels": ["good", "defect"], "kind": "image-classification"}

@@ -3,6 +3,7 @@
 from burnish.adapters.ingest_metrics import IngestMetrics
 from burnish.adapters.ingest_server import CONNECTIONS, FailStop, serve_ingest
 from burnish.adapters.prediction_lookup import PredictionLookup
+from burnish.adapters.process import share_one_heap
 from burnish.adapters.raw_log import RawLogReader
 from burnish.adapters.spool.log import Spool, SpoolSettings
 from burnish.adapters.spool.quarantine import QuarantineSpool
@@ -22,6 +23,7 @@ from burnish.settings import Settings
 
 def run(settings: Settings) -> None:
     """Accept feedback until SIGTERM."""
+    share_one_heap()
     house = House.open(settings, "ingest")
     ingest = settings.ingest
     folder = settings.data / "spool" / ingest.shard
