@@ -114,8 +114,12 @@ def test_datasets_are_listed_and_shown(terminal: Any, platform: Any) -> None:
         "created_at": "2026-05-01T10:00:00Z",
         "left_out": {"duplicate": 2},
         "epoch": 2,
+        "spent": True,
     }
-    worn = {"epoch": 2, "examples": 29, "source": "", "looks": 50, "allowed": 50, "spent": True}
+    worn = {
+        "epoch": 2, "examples": 29, "source": "", "looks": 50, "allowed": 50, "spent": True,
+        "rotation": None,
+    }  # fmt: skip
     platform.on("GET", "/v1/datasets", {"items": [dataset]})
     advice = {"duplicate": "Nothing to do."}
     seen = dataset | {"holdout": worn, "models": ["1.2.0"], "advice": advice}
@@ -123,7 +127,9 @@ def test_datasets_are_listed_and_shown(terminal: Any, platform: Any) -> None:
     tasks = {"kind": "sql", "name": "tasks", "records": 12, "watermark": "2026-04-30", "key": "77"}
     sources = [{"kind": "raw_log", "records": 412}, tasks]
     platform.on("GET", "/v1/datasets/laundry@3/manifest", {"sources": sources})
-    assert "train 120, holdout 29" in terminal.run("dataset", "list", "--model", "laundry").stdout
+    listed = terminal.run("dataset", "list", "--model", "laundry").stdout
+    assert "train 120, holdout 29" in listed
+    assert "2 (spent)" in listed
     assert platform.asked[-1].query == {"model": "laundry"}
     shown = terminal.run("dataset", "show", "laundry@3").stdout
     assert "good 80, defect 40" in shown

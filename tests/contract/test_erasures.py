@@ -1,4 +1,4 @@
-"""Contracts of `feedback.erasure`, of `datasets.looks` and of the desk's query."""
+"""Contracts of `feedback.erasure` and of the desk's query."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -10,11 +10,9 @@ from sqlalchemy import Engine
 from burnish.adapters.sql.predictions import SqlPredictions
 from burnish.adapters.sql.raw_log import ManifestConflict, SqlManifest, stem
 from burnish.adapters.sql.unit import SqlUnit
-from burnish.datasets.looks import Look
 from burnish.feedback.erasure import Erasure, Scope, Tombstone
 from burnish.kernel.digest import digest
 from burnish.kernel.errors import InvalidInput
-from burnish.kernel.ids import DatasetId, RunId
 from support.databases import saved
 from support.samples import NOON, later, prediction, raw_object, said
 
@@ -128,21 +126,6 @@ def test_subjects_and_payloads_with_two_labels_are_disputed(unit: Units, engine:
     with unit(reads_only=True) as stores:
         found = stores.feedback.disputed("laundry", limit=10)
     assert sorted(found, key=lambda verdict: verdict.place) == [*quarrel, *twins]
-
-
-def test_a_run_looks_once(unit: Units) -> None:
-    look = Look(
-        run=RunId("r"),
-        model="laundry",
-        epoch=2,
-        dataset=DatasetId("laundry@1"),
-        candidate="1.0.0",
-        at=NOON,
-    )
-    with saved(unit()) as stores:
-        assert stores.looks.add(look)
-        assert not stores.looks.add(look)
-        assert (stores.looks.count("laundry", 2), stores.looks.count("laundry", 1)) == (1, 0)
 
 
 def test_an_object_that_was_rewritten_takes_the_place_of_the_old_one(engine: Engine) -> None:

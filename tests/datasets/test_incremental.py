@@ -14,10 +14,12 @@ from burnish.datasets.digests import rows_digest
 from burnish.datasets.looks import Look
 from burnish.datasets.model import Dataset, Reason
 from burnish.datasets.reading import Read, SerialReader
+from burnish.datasets.rotation import rotate
 from burnish.feedback.erasure import Erasure, Tombstone
 from burnish.feedback.model import FeedbackRecord
 from burnish.feedback.parse import record_of
 from burnish.feedback.verdict import Offsets
+from burnish.kernel.audit import Actor
 from burnish.kernel.digest import digest
 from burnish.kernel.ids import RunId
 from burnish.kernel.policy import ModelPolicy, PayloadPolicy
@@ -112,6 +114,11 @@ class Line:
             )
             unit.commit()
 
+    def rotate(self) -> None:
+        self.world.apply(self.rules)
+        who, now = Actor(name="kim"), self.world.clock()
+        rotate(self.world.unit(), "laundry", actor=who, reason="new camera", now=now)
+
 
 @pytest.fixture
 def line(world: World, about: About) -> Callable[..., Line]:
@@ -165,13 +172,17 @@ def test_after_an_erasure_one_build_reads_all_and_the_next_ones_do_not(
     assert (read, later.left_out) == (11, {"erased": 2})
 
 
+@pytest.mark.parametrize("by_hand", [False, True])
 def test_while_a_holdout_is_worn_builds_read_all_and_then_they_do_not(
-    line: Callable[..., Line],
+    line: Callable[..., Line], *, by_hand: bool
 ) -> None:
     mine = line(look_budget=1)
     mine.crowd_says(range(80), people=8)
     first, _ = mine.build()
-    mine.look("run-1", first)
+    if by_hand:
+        mine.rotate()
+    else:
+        mine.look("run-1", first)
     mine.crowd_says(range(80, 85), people=5)
     assert mine.build()[0] == first  # all five are kept for the next holdout
     mine.say(range(3, 4), actor="person-3", source="web", final="defect")

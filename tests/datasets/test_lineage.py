@@ -66,23 +66,37 @@ def looked(shop: Shop, dataset: Dataset, run: str) -> None:
     look(shop.unit(), seen, 3)
 
 
+def wear_out(shop: Shop, dataset: Dataset, *, by_hand: bool) -> None:
+    if by_hand:
+        shop.json("dataset", "rotate", "laundry", "--reason", "somebody has seen it")
+        return
+    for run in ("one", "two", "two", "three"):
+        looked(shop, dataset, run)
+
+
 def test_looks_are_counted_once_a_run_audited_and_spend_the_holdout(
     shop: Shop, first: Dataset, policy: ModelPolicy
 ) -> None:
-    for run in ("one", "two", "two", "three"):
-        looked(shop, first, run)
+    wear_out(shop, first, by_hand=False)
     with shop.view() as view:
         worn = budget(view.looks, first, policy.dataset)
         rows = [row for row in view.audit_log.newest(limit=10) if row.action == "holdout.looked"]
     assert (worn.looks, worn.spent) == (3, True)
     assert [row.after["looks"] for row in rows] == [3, 2, 1]
-    assert "3 of 3 at 10 examples; spent" in shop.run("dataset", "show", first.id).stdout
+    assert "3 of 3 at 10 examples; spent:" in shop.run("dataset", "show", first.id).stdout
 
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_worn_holdout_trains_and_newcomers_judge(
+    shop: Shop, first: Dataset, policy: ModelPolicy, *, by_hand: bool
+) -> None:
+    wear_out(shop, first, by_hand=by_hand)
     held = {row.subject for row in shop.service.rows(first) if row.split == "holdout"}
     shop.judge(range(60, 100))
     second = shop.build(policy)
     assert second.epoch == 2
-    assert shop.json("dataset", "show", second.id)["holdout"]["looks"] == 0
+    fresh = shop.json("dataset", "show", second.id)["holdout"]
+    assert (fresh["looks"], fresh["spent"], fresh["rotation"]) == (0, False, None)
     now = {row.subject for row in shop.service.rows(second) if row.split == "holdout"}
     assert not now & {row.subject for row in shop.service.rows(first)}
     assert held <= {row.subject for row in shop.service.rows(second)} - now
@@ -91,11 +105,11 @@ def test_looks_are_counted_once_a_run_audited_and_spend_the_holdout(
     assert shop.service.rebuilt(policy, second) == second.digest
 
 
+@pytest.mark.parametrize("by_hand", [False, True])
 def test_a_version_between_a_spent_holdout_and_the_next_is_built_again_the_same(
-    shop: Shop, first: Dataset, policy: ModelPolicy
+    shop: Shop, first: Dataset, policy: ModelPolicy, *, by_hand: bool
 ) -> None:
-    for run in ("one", "two", "three"):
-        looked(shop, first, run)
+    wear_out(shop, first, by_hand=by_hand)
     shop.judge(range(60, 65))
     shop.judge(range(70, 72), selection="uncertainty")  # these could be held out never, and train
     second = shop.build(policy)

@@ -35,7 +35,8 @@ def test_a_version_is_shown_with_its_holdout_and_its_models(shop: Shop, first: D
     found = shop.json("dataset", "show", first.id)
     assert found["models"] == [version]
     assert found["holdout"] == {
-        "epoch": 1, "examples": 10, "source": "", "looks": 0, "allowed": 50, "spent": False
+        "epoch": 1, "examples": 10, "source": "", "looks": 0, "allowed": 50, "spent": False,
+        "rotation": None,
     }  # fmt: skip
     shown = shop.run("dataset", "show", first.id).stdout
     assert "0 of 50 at 10 examples" in shown

@@ -10,6 +10,7 @@ from burnish.datasets.contents import PayloadStore
 from burnish.datasets.desk import DisputedStore
 from burnish.datasets.manifest import Manifest
 from burnish.datasets.model import Dataset, Fate, Row
+from burnish.datasets.rotation import RotationUnit
 from burnish.feedback import journey, replay
 from burnish.feedback.erasure import ErasableStore, TombstoneStore
 from burnish.feedback.model import ModelFacts
@@ -94,7 +95,7 @@ class Front(replay.Front, journey.Finder, Protocol):
     """The feedback front, from outside."""
 
 
-class Changes(PipelineUnit, QuarantineUnit, TriggerUnit, Protocol):
+class Changes(PipelineUnit, QuarantineUnit, TriggerUnit, RotationUnit, Protocol):
     """Everything that the API changes."""
 
     @property

@@ -13,6 +13,7 @@ from litestar.params import FromPath, FromQuery
 from msgspec import Meta, Struct, structs
 
 from burnish.api.control import Control, View
+from burnish.api.holdouts import HoldoutView, spent, view_of
 from burnish.api.pages import Items
 from burnish.api.problems import RESPONSES
 from burnish.datasets import croissant
@@ -20,7 +21,6 @@ from burnish.datasets.advice import ADVICE
 from burnish.datasets.contents import known
 from burnish.datasets.desk import Contradiction, contradictions, named
 from burnish.datasets.diff import Diff, compare, summary
-from burnish.datasets.looks import Budget, budget
 from burnish.datasets.manifest import Manifest
 from burnish.datasets.model import Dataset, Fate, Reason, Row, Split
 from burnish.datasets.proof import Part, prove_files, prove_payloads
@@ -37,15 +37,10 @@ _PLACE: Final = re.compile(r"(?P<shard>[^:]{1,63}):(?P<offset>\d{1,18})", re.ASC
 Limit = Annotated[int, Meta(ge=1, le=MAX_PAGE)]
 
 
-class HoldoutView(Struct, kw_only=True):
-    """A version's holdout, and how worn it is."""
+class DatasetItem(Dataset, frozen=True, kw_only=True):
+    """A dataset version in a list."""
 
-    epoch: int
-    examples: int
-    source: str  # if set, its owner replaces it; else a new epoch does
-    looks: int
-    allowed: int  # 0: any number
-    spent: bool
+    spent: bool  # whether its holdout is worn
 
 
 class DatasetView(Dataset, frozen=True, kw_only=True):
@@ -80,11 +75,15 @@ class Desk(Struct, kw_only=True):
 
 
 @get("/v1/datasets", sync_to_thread=True, responses=RESPONSES)
-def list_datasets(state: State, model: FromQuery[str | None] = None) -> Items[Dataset]:
+def list_datasets(state: State, model: FromQuery[str | None] = None) -> Items[DatasetItem]:
     """List the dataset versions."""
     control: Control = state.control
     with control.views() as view:
-        return Items(items=view.datasets.list(model))
+        versions = view.datasets.list(model)
+        worn = spent(view, versions)
+    return Items(
+        items=[DatasetItem(**structs.asdict(one), spent=one.id in worn) for one in versions]
+    )
 
 
 @get("/v1/datasets/{dataset_id:str}", sync_to_thread=True, responses=RESPONSES)
@@ -93,17 +92,8 @@ def get_dataset(state: State, dataset_id: FromPath[str]) -> DatasetView:
     control: Control = state.control
     with control.views() as view:
         dataset = view.datasets.get(DatasetId(dataset_id))
-        policy = view.models.policy(dataset.policy_digest)
-        worn: Budget = budget(view.looks, dataset, policy.dataset)
+        held = view_of(view, dataset)
         models = trained_on(view, dataset)
-    held = HoldoutView(
-        epoch=worn.epoch,
-        examples=sum(dataset.counts.get(Split.HOLDOUT, {}).values()),
-        source=policy.dataset.holdout_source,
-        looks=worn.looks,
-        allowed=worn.allowed,
-        spent=worn.spent,
-    )
     advice = {name: ADVICE[Reason(name)] for name in dataset.left_out}
     return DatasetView(**structs.asdict(dataset), holdout=held, models=models, advice=advice)
 

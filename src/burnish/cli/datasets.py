@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from burnish.cli import exports
+from burnish.cli import exports, holdouts
 from burnish.cli.output import facts, moment, plain, table
 from burnish.cli.session import EXIT_REFUSED, Session, connected
 from burnish.client.api import path
@@ -13,6 +13,7 @@ from burnish.client.api import path
 app = typer.Typer(no_args_is_help=True, help="Dataset versions.")
 app.command("export")(exports.export)
 app.command("verify")(exports.verify)
+app.command("rotate")(holdouts.rotate)
 
 _PAGE: Final = 1000  # records asked for at once
 _SOURCE: Final = "burnish-cli"
@@ -39,7 +40,7 @@ def list_datasets(
                 ("MADE", lambda d: moment(d["created_at"])),
                 ("CORRECTIONS", lambda d: d["corrections"]),
                 ("SPLITS", lambda d: {name: sum(n.values()) for name, n in d["counts"].items()}),
-                ("EPOCH", lambda d: d["epoch"]),
+                ("EPOCH", lambda d: f"{d['epoch']}{' (spent)' * d['spent']}"),
                 ("DIGEST", lambda d: d["digest"]),
             ],
             "No datasets yet: the first is built when a trigger fires.",
@@ -67,7 +68,7 @@ def show(session: Session, dataset: DatasetArgument) -> None:
                 ("offsets", found["offsets"]),
                 *((f"source {one['name']}", _read(one)) for one in found["sources"]),
                 ("epoch", found["holdout"]["epoch"]),
-                ("looks", _looks(found["holdout"])),
+                ("looks", holdouts.looks(found["holdout"])),
                 ("models", found["models"]),
             ]
         ),
@@ -271,16 +272,6 @@ def _read(source: Mapping[str, Any]) -> str:
     """Return how far an SQL source is in a version."""
     rows = f"{source['records']} row{'s' * (source['records'] != 1)}"
     return f"{rows}, up to {source['watermark']} (key {source['key']})"
-
-
-def _looks(holdout: Mapping[str, Any]) -> str:
-    allowed = holdout["allowed"] or "any number"
-    said = f"{holdout['looks']} of {allowed} at {holdout['examples']} examples"
-    if not holdout["spent"]:
-        return said
-    if holdout["source"]:
-        return f"{said}; spent: replace the records of {holdout['source']}"
-    return f"{said}; spent: the next version begins a new epoch, if it brings enough newcomers"
 
 
 def _difference(found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

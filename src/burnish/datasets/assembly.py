@@ -55,8 +55,8 @@ def assemble(
         contents: what is known of the payloads that the verdicts name.
         unreadable: lines, with their shard, that may be this model's but no longer parse.
         erased: records that a person had taken out.
-        spent: whether the parent's holdout has been looked at as often as it may be. A new epoch
-            begins then, if there is enough to judge by in it.
+        spent: whether the parent's holdout is worn. A new epoch begins then, if there is enough to
+            judge by in it.
 
     Raises LabelOutsideSet, ClassTooSmall, EmptySplit.
     """

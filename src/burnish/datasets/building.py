@@ -57,7 +57,7 @@ class Builder:
             policy: the model's.
             offsets: up to where to read.
             parent: the version whose sides it keeps.
-            spent: whether the parent's holdout was looked at as often as it may be.
+            spent: whether the parent's holdout is worn.
 
         Raises as `DatasetService.build` does, but for Stale.
         """

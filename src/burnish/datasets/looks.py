@@ -1,4 +1,4 @@
-"""Looks: each evaluation on a holdout tells a little of it, so they are counted, epoch by epoch."""
+"""How worn a holdout is: by looks, each of which tells a little of it, or by a person's word."""
 
 from datetime import datetime
 from typing import Protocol
@@ -23,21 +23,33 @@ class Look(Struct, frozen=True, kw_only=True):
     at: datetime
 
 
+class Rotation(Struct, frozen=True, kw_only=True):
+    """A person's word that an epoch's holdout is worn. A row of table `holdout_rotations`."""
+
+    model: str
+    epoch: int
+    dataset: DatasetId  # the newest version of that time
+    actor: str
+    reason: str
+    at: datetime
+
+
 class Budget(Struct, frozen=True, kw_only=True):
     """How worn a holdout is."""
 
     epoch: int
     looks: int
     allowed: int  # 0: any number
+    rotation: Rotation | None = None
 
     @property
     def spent(self) -> bool:
         """Whether the next version should begin a new epoch."""
-        return bool(self.allowed) and self.looks >= self.allowed
+        return self.rotation is not None or 0 < self.allowed <= self.looks
 
 
 class LookStore(Protocol):
-    """Every look at every holdout."""
+    """What wears holdouts out: every look at them, and what people say."""
 
     def add(self, look: Look) -> bool:
         """Keep a look; of one run only the first. Returns whether it is new."""
@@ -45,6 +57,14 @@ class LookStore(Protocol):
 
     def count(self, model: str, epoch: int) -> int:
         """Return how often an epoch's holdout was looked at."""
+        ...
+
+    def rotate(self, rotation: Rotation) -> None:
+        """Keep a rotation; of one epoch only the first."""
+        ...
+
+    def rotation(self, model: str, epoch: int) -> Rotation | None:
+        """Return the rotation of an epoch, if somebody asked for it."""
         ...
 
 
@@ -58,9 +78,13 @@ class LookUnit(Unit, Protocol):
 
 
 def budget(looks: LookStore, dataset: Dataset, policy: DatasetPolicy) -> Budget:
-    """Return how often the holdout of a version's epoch was looked at, of how often it may be."""
-    count = looks.count(dataset.model, dataset.epoch)
-    return Budget(epoch=dataset.epoch, looks=count, allowed=policy.look_budget)
+    """Return how worn the holdout of a version's epoch is."""
+    return Budget(
+        epoch=dataset.epoch,
+        looks=looks.count(dataset.model, dataset.epoch),
+        allowed=policy.look_budget,
+        rotation=looks.rotation(dataset.model, dataset.epoch),
+    )
 
 
 def look(unit: LookUnit, look: Look, allowed: int) -> None:

@@ -7,6 +7,8 @@ DatasetError                   code                    meaning
 DatasetNotFound                dataset.not_found       no such version
 OffsetsAhead                   dataset.offsets_ahead   the raw log does not reach so far yet
 DatasetCorrupt                 dataset.corrupt         stored bytes are not what their digest says
+NoHoldout                      holdout.none            nothing is held out that could be worn
+HoldoutBySource                holdout.by_source       its owner replaces it, and nobody else
 """
 
 from datetime import datetime
@@ -61,6 +63,18 @@ class DatasetCorrupt(Unavailable):
     """What the object store returns is not what was put there."""
 
     code = "dataset.corrupt"
+
+
+class NoHoldout(Conflict):
+    """The model's newest version holds nothing out, or there is no version yet."""
+
+    code = "holdout.none"
+
+
+class HoldoutBySource(Conflict):
+    """The policy names the source that the holdout is made of: its owner replaces it."""
+
+    code = "holdout.by_source"
 
 
 class Split(StrEnum):
@@ -159,3 +173,8 @@ class Dataset(Struct, frozen=True, kw_only=True):
     manifest: str  # digest of manifest.json, under which it is stored
     created_at: datetime
     epoch: int = 1  # of its holdout
+
+    @property
+    def held(self) -> int:
+        """How many examples are held out."""
+        return sum(self.counts.get(Split.HOLDOUT, {}).values())

@@ -12,9 +12,10 @@ was ever on a side, and its successor keeps to it:
 
 An epoch ends when the policy names another `holdout_source`: then the old holdout may train. It
 also ends when the holdout was looked at as often as the policy's `look_budget` allows, since each
-look tells a little of it, and models chosen by it for long enough are fitted to it. The old holdout
-goes to the training side then, so that the new one is drawn only from subjects that nobody has
-looked at. Until there are enough of those, they are kept for it: left out, on no side.
+look tells a little of it, and models chosen by it for long enough are fitted to it; or when an
+operator says so. The old holdout goes to the training side then, so that the new one is drawn only
+from subjects that nobody has looked at. Until there are enough of those, they are kept for it: left
+out, on no side.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

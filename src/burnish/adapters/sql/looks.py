@@ -1,10 +1,10 @@
-"""Looks at holdouts in SQL: table `holdout_looks`."""
+"""What wears holdouts out, in SQL: tables `holdout_looks` and `holdout_rotations`."""
 
 from sqlalchemy import Connection, func, select
 
-from burnish.adapters.sql.rows import columns, insert_new
-from burnish.adapters.sql.schema import holdout_looks
-from burnish.datasets.looks import Look
+from burnish.adapters.sql.rows import columns, insert_new, read
+from burnish.adapters.sql.schema import holdout_looks, holdout_rotations
+from burnish.datasets.looks import Look, Rotation
 
 
 class SqlLooks:
@@ -23,3 +23,16 @@ class SqlLooks:
             holdout_looks.c.model == model, holdout_looks.c.epoch == epoch
         )
         return self._connection.execute(query).scalar_one()
+
+    def rotate(self, rotation: Rotation) -> None:
+        """Keep a rotation; of one epoch only the first."""
+        row, key = columns(rotation), ("model", "epoch")
+        insert_new(self._connection, holdout_rotations, row, unless_same=key)
+
+    def rotation(self, model: str, epoch: int) -> Rotation | None:
+        """Return the rotation of an epoch, if somebody asked for it."""
+        query = select(holdout_rotations).where(
+            holdout_rotations.c.model == model, holdout_rotations.c.epoch == epoch
+        )
+        row = self._connection.execute(query).mappings().one_or_none()
+        return None if row is None else read(row, Rotation)

@@ -159,6 +159,17 @@ holdout_looks = Table(
     Index("ix_holdout_looks_epoch", "model", "epoch"),
 )
 
+holdout_rotations = Table(
+    "holdout_rotations",
+    metadata,
+    Column("model", String(63), primary_key=True),
+    Column("epoch", Integer, primary_key=True),  # worn once
+    Column("dataset", String(80), nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", _Time, nullable=False),
+)
+
 erasures = Table(
     "erasures",
     metadata,
