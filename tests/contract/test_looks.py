@@ -16,7 +16,7 @@ Units = Callable[..., SqlUnit]
 
 
 def rotation(**changes: Any) -> Rotation:
-    fields = {
+    fields: dict[str, Any] = {
         "model": "laundry",
         "epoch": 2,
         "dataset": DatasetId("laundry@3"),

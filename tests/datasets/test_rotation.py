@@ -92,12 +92,15 @@ def test_whenever_people_rotate_nobody_is_held_out_who_trained_or_was_held_out_b
         if asked:
             assert floor.rotate().epoch == before.epoch
         worn = floor.spent(before)
+        assert worn or not asked
         floor.judge(count)
+        eligible = {f"s{number}" for number in range(floor.said) if number % 5}
+        newcomers = eligible - never_again - held  # reserved ones, and those of this step
         built = floor.build()
+        assert (built.epoch > before.epoch) is (worn and len(newcomers) >= 10)
         now = floor.sides(built)
         judges = {subject for subject, side in now.items() if side is Split.HOLDOUT}
         if built.epoch > before.epoch:
-            assert worn
             assert not floor.spent(built)  # a word on one epoch says nothing of the next
             assert held <= set(now) - judges
             never_again |= held
