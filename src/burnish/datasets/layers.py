@@ -24,6 +24,7 @@ from burnish.datasets.lines import (
     Numbers,
     content_keys,
 )
+from burnish.datasets.sieves import passing, sieve_of
 from burnish.datasets.sorting import ordered, twins
 from burnish.datasets.stored import from_bytes, to_parts
 from burnish.datasets.turns import Queue, Turns
@@ -37,6 +38,7 @@ class Index:
 
     keys: Keys
     lines: Numbers
+    sieve: Bytes | None = None  # of the keys, once it is stored
 
     @classmethod
     def of(cls, keys: Keys, lines: Numbers) -> "Index":
@@ -46,6 +48,8 @@ class Index:
 
     def find(self, wanted: Keys) -> Numbers:
         """Return the lines of every key that is wanted; keys come once, in order."""
+        if self.sieve is not None:
+            wanted = wanted[passing(self.sieve, wanted)]
         low = np.searchsorted(self.keys, wanted, "left")
         counts = np.searchsorted(self.keys, wanted, "right") - low
         hit = np.nonzero(counts)[0]
@@ -56,10 +60,15 @@ class Index:
 
     def knows(self, wanted: Keys) -> Mask:
         """Tell of each key whether any line has it; quickest for keys in order."""
+        known = np.zeros(len(wanted), bool)
         if not len(self.keys):
-            return np.zeros(len(wanted), bool)
-        at = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
-        known: Mask = self.keys[at] == wanted
+            return known
+        if self.sieve is None:
+            some = np.arange(len(wanted))
+        else:
+            some = np.nonzero(passing(self.sieve, wanted))[0]
+        at = np.minimum(np.searchsorted(self.keys, wanted[some]), len(self.keys) - 1)
+        known[some] = self.keys[at] == wanted[some]
         return known
 
     def __getitem__(self, entries: Mask) -> "Index":
@@ -152,6 +161,7 @@ class Layer:
         for name in INDEXES:
             index = getattr(self, name)
             arrays[f"{name}.keys"], arrays[f"{name}.lines"] = index.keys, index.lines
+            arrays[f"{name}.sieve"] = sieve_of(index.keys)
         for name in ("line", *STATE):
             arrays[f"patches.{name}"] = getattr(self.patches, name)
         arrays["turns.ends"] = self.turns.ends
@@ -180,7 +190,11 @@ class Layer:
                 queue=Queue(**{name: arrays[f"turns.{name}"] for name in _TURNS}),
             ),
             **{
-                name: Index(keys=arrays[f"{name}.keys"], lines=arrays[f"{name}.lines"])
+                name: Index(
+                    keys=arrays[f"{name}.keys"],
+                    lines=arrays[f"{name}.lines"],
+                    sieve=arrays.get(f"{name}.sieve"),
+                )
                 for name in INDEXES
             },
         )
