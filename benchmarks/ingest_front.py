@@ -15,6 +15,7 @@ from kit.rounds import QUICK_ROUNDS, ROUNDS, arguments, interleaved, median, rat
 CLIENTS = 64
 BATCH = 1000
 BATCH_CLIENTS = 4  # bodies of half a megabyte: more in flight only wait
+SYNCS = 300
 FRAME = b"x" * 560  # bytes that one record takes in the spool
 
 
@@ -56,6 +57,7 @@ def main() -> None:
                     f"forgetful {BATCH}": lambda: rate("forgetful", BATCH, BATCH_CLIENTS),
                     "idle": idle,
                     "sync": lambda: sync(folder),
+                    "sync in place": lambda: sync(folder, room=len(FRAME) * SYNCS),
                 },
                 rounds=rounds,
             )
@@ -81,18 +83,24 @@ def main() -> None:
         [
             ["", "µs"],
             ["acknowledged after", f"{median(found['idle']) * 1e6:.0f}"],
-            ["fdatasync alone", f"{median(found['sync']) * 1e6:.0f}"],
+            ["fdatasync alone, of a file that grows", f"{median(found['sync']) * 1e6:.0f}"],
             ["ratio", verdict(ratio(found["idle"], found["sync"]), at_most=3)],
+            ["fdatasync alone, within a file", f"{median(found['sync in place']) * 1e6:.0f}"],
+            ["ratio", verdict(ratio(found["idle"], found["sync in place"]))],
         ],
     )
 
 
-def sync(folder: Path) -> float:
-    """Return the median seconds of a raw append and fdatasync."""
-    path = folder / "raw"
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+def sync(folder: Path, *, room: int = 0) -> float:
+    """Return the median seconds of a raw fdatasync after a write, in a file that has `room`."""
+    path, mode = folder / ("raw" if room == 0 else "roomy"), os.O_APPEND if room == 0 else 0
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | mode)
+    if room:
+        os.ftruncate(handle, 0)
+        os.posix_fallocate(handle, 0, room)
+        os.fsync(handle)
     took = []
-    for _ in range(300):
+    for _ in range(SYNCS):
         os.write(handle, FRAME)
         started = time.perf_counter()
         os.fdatasync(handle)

@@ -1,4 +1,8 @@
-"""Single durable records: the feedback front, and a RabbitMQ quorum queue with confirms."""
+"""Single durable records: the feedback front, and a RabbitMQ quorum queue with confirms.
+
+Our clients are bare sockets with requests made beforehand, so the front is judged by publishers of
+that kind; what a library makes of the broker is shown beside.
+"""
 
 import itertools
 import sys
@@ -91,7 +95,10 @@ def main() -> None:
                 [
                     f"RabbitMQ quorum queue, {text}",
                     f"{median(found[name]):,.0f}",
-                    verdict(ratio(found["ours"], found[name]), at_least=1.2),
+                    verdict(
+                        ratio(found["ours"], found[name]),
+                        at_least=1.2 if name == "many" else None,
+                    ),
                 ]
                 for name, text in publishers.items()
             ),
