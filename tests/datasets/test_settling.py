@@ -4,12 +4,13 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burnish.datasets.columns import Asked
 from burnish.datasets.curation import Exam, curate, locate
-from burnish.datasets.layers import History, layer
+from burnish.datasets.layers import layer
 from burnish.datasets.lines import NAMES
 from burnish.datasets.model import Reason
 from burnish.datasets.reading import SerialReader
@@ -32,7 +33,7 @@ def settled(verdicts: list[Verdict]) -> list[str]:
     read = SerialReader(log, record_of).read(ASKED, {}, log.end())
     lines = read.lines
     new = layer(0, lines, subjects=read.subjects, identities=read.identities)
-    settle(new, read, History(ASKED.model, []), speaks=lines.outcome == 0)
+    settle(new, read, spoken_of=np.zeros(len(lines), bool), speaks=lines.outcome == 0)
     return [NAMES[code] for code in lines.outcome.tolist()]
 
 

@@ -1,6 +1,5 @@
 """A remote store whose objects can be looked into: what was mapped once lies on this disk."""
 
-import mmap
 import os
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from burnish.adapters.files import clear_unfinished, make_folder, write_durably
+from burnish.adapters.maps import Maps
 from burnish.kernel.digest import Part
 from burnish.kernel.objects import Objects
 
@@ -28,6 +28,7 @@ class MappedObjects:
         self._objects = objects
         self._folder = folder
         self._limit = limit
+        self._maps = Maps()
         make_folder(folder)
         clear_unfinished(folder)
 
@@ -39,8 +40,7 @@ class MappedObjects:
         else:
             write_durably(path, self._objects.get(key))
             self._trim(path)
-        with path.open("rb") as file:
-            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        return self._maps.open(path)
 
     def put(self, key: str, *parts: Part) -> None:
         """Store the bytes. The same bytes again are a no-op; others raise ObjectConflict."""
@@ -57,7 +57,7 @@ class MappedObjects:
     def delete(self, key: str) -> None:
         """Take the bytes away for good, here too."""
         self._objects.delete(key)
-        self._path(key).unlink(missing_ok=True)
+        self._drop(self._path(key))
 
     def list(self, prefix: str) -> Iterator[str]:
         """Yield the keys below a folder such as `raw/`, sorted."""
@@ -77,4 +77,8 @@ class MappedObjects:
         for _, path in kept:
             if total > self._limit and path != newest:
                 total -= path.stat().st_size
-                path.unlink(missing_ok=True)
+                self._drop(path)
+
+    def _drop(self, path: Path) -> None:
+        self._maps.forget(path)
+        path.unlink(missing_ok=True)

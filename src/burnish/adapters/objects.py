@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import mmap
 import os
 import re
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from urllib.parse import quote, urlencode
 
 from burnish.adapters.crash import crash_point
 from burnish.adapters.files import TEMPORARY, make_folder, sync_folder, synced_temporary
+from burnish.adapters.maps import Maps
 from burnish.kernel.clock import Clock
 from burnish.kernel.digest import Part
 from burnish.kernel.errors import Forbidden, InvalidInput
@@ -85,6 +85,7 @@ class LocalObjects:
         self._base_url = base_url.rstrip("/")
         self._secret = secret
         self._clock = clock
+        self._maps = Maps()
         make_folder(root)
 
     def put(self, key: str, *parts: Part) -> None:
@@ -109,8 +110,7 @@ class LocalObjects:
     def map(self, key: str) -> memoryview:
         """Return the bytes, read as they are looked at. Raises ObjectNotFound."""
         try:
-            with self._path(key).open("rb") as file:
-                return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            return self._maps.open(self._path(key))
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise ObjectNotFound.of("object", key) from None
 
@@ -121,6 +121,7 @@ class LocalObjects:
     def delete(self, key: str) -> None:
         """Take the bytes away for good, if they are there."""
         path = self._path(key)
+        self._maps.forget(path)
         with suppress(FileNotFoundError, NotADirectoryError):
             path.unlink()
             sync_folder(path.parent)

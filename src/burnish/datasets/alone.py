@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from burnish.datasets.layers import History, Layer
+from burnish.datasets.layers import Layer
 from burnish.datasets.lines import (
     CODE,
     CONTENT_HELD,
@@ -43,31 +43,21 @@ _INVALID: Final = tuple(
 )
 
 
-def are_alone(
-    layer: Layer, below: History, *, subjects: Keys, identities: Keys, among: Mask, late: Keys
-) -> Mask:
+def are_alone(layer: Layer, *, among: Mask, shared: Mask, late: Keys) -> Mask:
     """Tell of each line of a new layer whether it is alone.
 
     Args:
         layer: the new lines.
-        below: the history that they follow.
-        subjects: key of each line's subject.
-        identities: key of each line's identity.
         among: the lines that speak at all; others share nothing.
+        shared: those that share something with the history that they follow.
         late: contents that lines of the history have got only now.
     """
-    contents = content_keys(layer.lines.content)
     shown = among & (layer.lines.found == 0)
-    shared = np.zeros(len(among), bool)
-    for keys, index, speaking in (
-        (subjects, "subjects", among),
-        (identities, "identities", among),
-        (contents, "contents", shown),
-    ):
+    shared = shared.copy()
+    for index, speaking in (("subjects", among), ("identities", among), ("contents", shown)):
         shared[layer.shared(index, speaking).lines] = True
-        shared[speaking] |= below.knows(index, keys[speaking])
     if len(late):
-        shared[shown] |= np.isin(contents[shown], late)
+        shared[shown] |= np.isin(content_keys(layer.lines.content[shown]), late)
     return among & ~shared
 
 

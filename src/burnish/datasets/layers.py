@@ -63,10 +63,7 @@ class Index:
         known = np.zeros(len(wanted), bool)
         if not len(self.keys):
             return known
-        if self.sieve is None:
-            some = np.arange(len(wanted))
-        else:
-            some = np.nonzero(passing(self.sieve, wanted))[0]
+        some = np.arange(len(wanted)) if self.sieve is None else passing(self.sieve, wanted)
         at = np.minimum(np.searchsorted(self.keys, wanted[some]), len(self.keys) - 1)
         known[some] = self.keys[at] == wanted[some]
         return known

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from burnish.datasets.columns import OTHER_LABEL
-from burnish.datasets.layers import History, Index, Layer
+from burnish.datasets.layers import Index, Layer
 from burnish.datasets.lines import CODE, EXAM, UNCERTAIN, Lines, Mask, Numbers
 from burnish.datasets.model import Reason
 from burnish.datasets.reading import Read
 
 
-def settle(layer: Layer, read: Read, below: History, *, speaks: Mask) -> None:
+def settle(layer: Layer, read: Read, *, spoken_of: Mask, speaks: Mask) -> None:
     """Leave out, in place, the new lines beside which another plainly stands.
 
     That one may still touch others: then those that were left out for it are found with it.
@@ -27,12 +27,13 @@ def settle(layer: Layer, read: Read, below: History, *, speaks: Mask) -> None:
     Args:
         layer: the new lines, of which copies are left out already.
         read: the same as they were read.
-        below: the history that they follow.
+        spoken_of: whose subject or identity the history has already.
         speaks: which of them speak at all; those that are left out do so no longer.
     """
     subjects = _Groups.of(layer.shared("subjects", speaks))
     contents = layer.shared("contents", speaks).lines
-    plain = _plain(layer.lines, read, below, np.concatenate([subjects.lines, contents]))
+    plain = _plain(layer.lines, read, np.concatenate([subjects.lines, contents]))
+    plain &= ~spoken_of
 
     def leave_out(lines: Numbers, reason: Reason) -> None:
         layer.lines.outcome[lines] = CODE[reason]
@@ -94,16 +95,14 @@ class _Groups:
         return agreed
 
 
-def _plain(lines: Lines, read: Read, below: History, among: Numbers) -> Mask:
-    """Tell which of some new lines are ordinary, and nobody has spoken of their subject yet."""
+def _plain(lines: Lines, read: Read, among: Numbers) -> Mask:
+    """Tell which of some new lines are ordinary."""
     plain = np.zeros(len(lines), bool)
     plain[among] = (
         (lines.found[among] == 0)
         & (lines.sides[among] == 0)
         & (lines.flags[among] & (EXAM | UNCERTAIN) == 0)
         & (read.labels[among] != OTHER_LABEL)
-        & ~below.knows("subjects", read.subjects[among])
-        & ~below.knows("identities", read.identities[among])
     )
     return plain
 

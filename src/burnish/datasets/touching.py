@@ -74,7 +74,11 @@ class Batch:
         self._ledger = ledger
         self._world = world
         self.first: Final = len(history)
+        # Of each new line, by index: whether the history has its key.
+        self._stored: dict[str, Mask] = {}
         lines = self._judged_lines()
+        self._stored["subjects"] = history.knows("subjects", read.subjects)
+        self._stored["identities"] = history.knows("identities", read.identities)
         sides, self.rest = carried(lines, ledger)
         turns = None
         if policy.dataset.actor_share < 1:
@@ -103,9 +107,10 @@ class Batch:
         said = lines.verdicts(self._policy.name, asking)
         judged = dict(zip(asking.tolist(), self._judge(said), strict=True))
         plain = np.nonzero(lines.found == 0)[0]
-        new = ~self._below.knows("contents", content_keys(lines.content)[plain])
+        stored = self._stored["contents"] = np.zeros(len(lines), bool)
+        stored[plain] = self._below.knows("contents", content_keys(lines.content[plain]))
         shown = self._world.shown(Addresses(lines.content, plain))
-        missing = self._world.missing(Addresses(lines.content, plain[new]))
+        missing = self._world.missing(Addresses(lines.content, plain[~stored[plain]]))
         if shown or missing:
             for line, name in zip(plain.tolist(), Addresses(lines.content, plain), strict=True):
                 if name in shown:
@@ -117,6 +122,8 @@ class Batch:
         found, contents = lines.found.copy(), lines.content.copy()
         for line, what in judged.items():
             what.note(line, found, contents)
+        asked = np.array([line for line, what in judged.items() if what.code == 0], np.int64)
+        stored[asked] = self._below.knows("contents", content_keys(contents[asked]))
         other = np.nonzero(differ(contents, lines.content))[0]
         other = other[lines.content[other].any(axis=1)]
         return replace(lines.spelled(other), found=found, content=contents)
@@ -126,10 +133,10 @@ class Batch:
 
     def settle_copies(self) -> None:
         """Leave out what is a copy of another new line; what the history has copies of, waits."""
-        lines, keys = self.layer.lines, self._read.identities
+        lines = self.layer.lines
         repeated = self.layer.identities.repeated().lines - self.first
         # Of an exam even a copy tells that a subject is in it.
-        waits = self._examines[repeated] | self._below.knows("identities", keys[repeated])
+        waits = self._examines[repeated] | self._stored["identities"][repeated]
         repeated = np.sort(repeated[self._speaks[repeated] & ~waits])
         said = self.verdicts(repeated + self.first)
         left_out: dict[Place, Reason] = {}
@@ -151,13 +158,13 @@ class Batch:
         )
         again = np.union1d(open_, self._below.find("contents", self._replaced))
         self._look_again(again, self._below.state(again), self._below.verdicts(again))
-        settle(self.layer, self._read, self._below, speaks=self._speaks)
+        spoken_of = self._stored["subjects"] | self._stored["identities"]
+        settle(self.layer, self._read, spoken_of=spoken_of, speaks=self._speaks)
+        shown_before = self._stored["contents"] & (self.layer.lines.found == 0)
         self.alone = are_alone(
             self.layer,
-            self._below,
-            subjects=self._read.subjects,
-            identities=self._read.identities,
             among=self._speaks,
+            shared=spoken_of | shown_before,
             late=self.late_contents()[1],
         )
         self.alone &= ~self._examines
