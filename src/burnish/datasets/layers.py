@@ -48,25 +48,26 @@ class Index:
 
     def find(self, wanted: Keys) -> Numbers:
         """Return the lines of every key that is wanted; keys come once, in order."""
-        if self.sieve is not None:
-            wanted = wanted[passing(self.sieve, wanted)]
-        low = np.searchsorted(self.keys, wanted, "left")
-        counts = np.searchsorted(self.keys, wanted, "right") - low
-        hit = np.nonzero(counts)[0]
-        low, counts = low[hit], counts[hit]
-        total = int(counts.sum())
+        hits, low = self._places(wanted)
+        counts = np.searchsorted(self.keys, wanted[hits], "right") - low
         starts = np.repeat(low - np.cumsum(counts) + counts, counts)
-        return self.lines[starts + np.arange(total)]
+        return self.lines[starts + np.arange(len(starts))]
 
     def knows(self, wanted: Keys) -> Mask:
         """Tell of each key whether any line has it; quickest for keys in order."""
         known = np.zeros(len(wanted), bool)
-        if not len(self.keys):
-            return known
-        some = np.arange(len(wanted)) if self.sieve is None else passing(self.sieve, wanted)
-        at = np.minimum(np.searchsorted(self.keys, wanted[some]), len(self.keys) - 1)
-        known[some] = self.keys[at] == wanted[some]
+        known[self._places(wanted)[0]] = True
         return known
+
+    def _places(self, wanted: Keys) -> tuple[Numbers, Numbers]:
+        """Return which of the keys are here, and where the first entry of each of these is."""
+        some = np.arange(len(wanted)) if self.sieve is None else passing(self.sieve, wanted)
+        if not len(some) or not len(self.keys):
+            return some[:0], some[:0]
+        keys = wanted[some]
+        at = np.searchsorted(self.keys, keys)
+        hits = self.keys[np.minimum(at, len(self.keys) - 1)] == keys
+        return some[hits], at[hits]
 
     def __getitem__(self, entries: Mask) -> "Index":
         return Index(keys=self.keys[entries], lines=self.lines[entries])
@@ -280,9 +281,10 @@ class History:
         )
         for layer_ in self.layers:
             low, high = np.searchsorted(lines, [layer_.first, layer_.end])
-            own = lines[low:high] - layer_.first
-            for name in (*STATE, "flags"):
-                getattr(state, name)[low:high] = getattr(layer_.lines, name)[own]
+            if low < high:
+                own = lines[low:high] - layer_.first
+                for name in (*STATE, "flags"):
+                    getattr(state, name)[low:high] = getattr(layer_.lines, name)[own]
             state.take(layer_.patches, lines)
         return state
 
@@ -291,7 +293,8 @@ class History:
         said: list[Verdict] = []
         for layer_ in self.layers:
             low, high = np.searchsorted(lines, [layer_.first, layer_.end])
-            said += layer_.lines.verdicts(self.model, lines[low:high] - layer_.first)
+            if low < high:
+                said += layer_.lines.verdicts(self.model, lines[low:high] - layer_.first)
         return said
 
     def by_place(self) -> Numbers:

@@ -14,37 +14,40 @@ import numpy as np
 from burnish.datasets.lines import Bytes, Keys, Numbers
 
 _PARTS: Final = 8  # per key, at least
-_SHIFTS: Final = (0, 20, 40)  # of each sieve's bits from a key's highest ones
+_SIEVES: Final = 3
+_NEXT: Final = np.uint64(20)  # bits of a key from those that one sieve goes by to the next one's
 _KEY_BITS: Final = 64
 _BYTE: Final = 3  # shift from a bit's number to its byte's
-_IN_BYTE: Final = 7
+_IN_BYTE: Final = np.uint8(7)
 
 
 def sieve_of(keys: Keys) -> Bytes:
-    """Return the sieves of keys, which are 64 bits of a hash each, one after another."""
-    bits = max(3, (_PARTS * len(keys) - 1).bit_length())
-    marks = np.zeros((len(_SHIFTS), 1 << bits), bool)
-    for row, shift in zip(marks, _SHIFTS, strict=True):
-        row[_parts(keys, shift, bits)] = True
+    """Return the sieves of keys, which are 64 bits of a hash each, one in a row."""
+    bits = max(_BYTE, (_PARTS * len(keys) - 1).bit_length())
+    marks = np.zeros((_SIEVES, 1 << bits), bool)
+    for sieve in marks:
+        sieve[_parts(keys, bits)] = True
+        keys = keys << _NEXT
     return np.packbits(marks, axis=1, bitorder="little")
 
 
-def passing(sieve: Bytes, keys: Keys) -> Numbers:
+def passing(sieves: Bytes, keys: Keys) -> Numbers:
     """Return the places of those keys that may be among what the sieves were made of.
 
-    Layers that were stored before there was a second sieve have one only.
+    A layer that was stored when there was one sieve only has no row of them, but it.
     """
-    rows = np.atleast_2d(sieve)
-    bits = (8 * rows.shape[1] - 1).bit_length()
-    passed = np.arange(len(keys))
-    for row, shift in zip(rows, _SHIFTS, strict=False):
-        part = _parts(keys[passed], shift, bits)
-        bit = np.uint8(1) << (part & _IN_BYTE).astype(np.uint8)
-        passed = passed[row[part >> _BYTE] & bit != 0]
-    return passed
+    sieves = np.atleast_2d(sieves)
+    bits = (8 * sieves.shape[1] - 1).bit_length()
+    places = np.arange(len(keys))
+    for sieve in sieves:
+        parts = _parts(keys, bits)
+        marks = sieve.take(parts >> _BYTE) >> (parts.astype(np.uint8) & _IN_BYTE)
+        passed = np.nonzero(marks & 1)[0]
+        places, keys = places[passed], keys[passed] << _NEXT
+    return places
 
 
-def _parts(keys: Keys, shift: int, bits: int) -> Numbers:
-    """Return of each key which part of the range it lies in."""
-    parts: Numbers = ((keys << np.uint64(shift)) >> np.uint64(_KEY_BITS - bits)).view(np.int64)
+def _parts(keys: Keys, bits: int) -> Numbers:
+    """Return of each key which part of the range it lies in, of as many as the bits can tell."""
+    parts: Numbers = (keys >> np.uint64(_KEY_BITS - bits)).view(np.int64)
     return parts

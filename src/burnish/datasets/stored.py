@@ -1,6 +1,7 @@
 """Stored: a header and arrays as one object, which can be mapped instead of read."""
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any, Final
 
 import msgspec
@@ -37,7 +38,7 @@ def from_bytes(data: memoryview) -> tuple[dict[str, Any], dict[str, NDArray[Any]
     body = data[8 + size :]
     arrays = {}
     for name, (dtype, shape, at) in head["arrays"].items():
-        count = int(np.prod(shape))
+        count = prod(shape)
         arrays[name] = (
             np.frombuffer(body, dtype, count, at).reshape(shape)
             if count
