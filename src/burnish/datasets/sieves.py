@@ -3,8 +3,8 @@
 A history has a layer for each million lines, and a build looks its keys up in each of them, nearly
 always in vain. A sieve cuts the range of keys into eight to sixteen parts per key and has a bit for
 each: whether any key lies in it. It takes an eighth of the index's room or less, and keys that come
-in order read it from beginning to end. One in eight at most gets through for nothing, and of these
-as few get through the next sieve, which goes by other bits of the key.
+in order read it from beginning to end. One in eight at most gets through for nothing. There are
+three, each of which goes by other bits of the key, so that one in five hundred gets through all.
 """
 
 from typing import Final
