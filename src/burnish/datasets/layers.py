@@ -46,28 +46,21 @@ class Index:
         order = ordered(keys)
         return cls(keys=keys[order], lines=lines[order])
 
-    def find(self, wanted: Keys) -> Numbers:
-        """Return the lines of every key that is wanted; keys come once, in order."""
-        hits, low = self._places(wanted)
-        counts = np.searchsorted(self.keys, wanted[hits], "right") - low
-        starts = np.repeat(low - np.cumsum(counts) + counts, counts)
-        return self.lines[starts + np.arange(len(starts))]
+    def matches(self, wanted: Keys) -> tuple[Numbers, Numbers]:
+        """Return every line that has a key which is wanted, and before it the places of the keys.
 
-    def knows(self, wanted: Keys) -> Mask:
-        """Tell of each key whether any line has it; quickest for keys in order."""
-        known = np.zeros(len(wanted), bool)
-        known[self._places(wanted)[0]] = True
-        return known
-
-    def _places(self, wanted: Keys) -> tuple[Numbers, Numbers]:
-        """Return which of the keys are here, and where the first entry of each of these is."""
+        Keys come once, in order.
+        """
         some = np.arange(len(wanted)) if self.sieve is None else passing(self.sieve, wanted)
         if not len(some) or not len(self.keys):
             return some[:0], some[:0]
         keys = wanted[some]
-        at = np.searchsorted(self.keys, keys)
-        hits = self.keys[np.minimum(at, len(self.keys) - 1)] == keys
-        return some[hits], at[hits]
+        low = np.searchsorted(self.keys, keys)
+        hit = self.keys[np.minimum(low, len(self.keys) - 1)] == keys
+        low = low[hit]
+        counts = np.searchsorted(self.keys, keys[hit], "right") - low
+        starts = np.repeat(low - np.cumsum(counts) + counts, counts)
+        return np.repeat(some[hit], counts), self.lines[starts + np.arange(len(starts))]
 
     def __getitem__(self, entries: Mask) -> "Index":
         return Index(keys=self.keys[entries], lines=self.lines[entries])
@@ -240,6 +233,28 @@ def patched(layer: Layer, patches: Patches, late: Numbers, contents: Keys) -> La
     return replace(layer, patches=patches, contents=index if len(late) else layer.contents)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Matches:
+    """Lines of a history that share a key with others."""
+
+    keys: Numbers  # of each other line: the number of its key
+    places: Numbers  # the number of the key by which each line was found
+    lines: Numbers  # which these are; one that is found twice is so by the same key
+
+    def any(self) -> Mask:
+        """Tell of each other line whether the history has its key."""
+        found = np.zeros(len(self.keys), bool)
+        found[self.places] = True
+        known: Mask = found[self.keys]
+        return known
+
+    def of(self, others: Numbers) -> Numbers:
+        """Return the lines that share a key with some of the others."""
+        wanted = np.zeros(len(self.keys), bool)
+        wanted[self.keys[others]] = True
+        return self.lines[wanted[self.places]]
+
+
 class History:
     """A stack of layers, as one long list of lines with their newest state."""
 
@@ -254,21 +269,20 @@ class History:
         """Return the history with one more layer."""
         return History(self.model, (*self.layers, layer))
 
+    def matches(self, index: str, wanted: Keys) -> "Matches":
+        """Return the lines that an index, by its name, has under the keys of some other lines."""
+        none = np.zeros(0, np.int64)
+        if not self.layers or not len(wanted):
+            return Matches(keys=np.zeros(len(wanted), np.int64), places=none, lines=none)
+        # In their order, or each key would be looked for in another part of memory.
+        keys, numbers = np.unique(wanted, return_inverse=True)
+        found = [getattr(layer, index).matches(keys) for layer in self.layers]
+        places, lines = (np.concatenate(part) for part in zip(*found, strict=True))
+        return Matches(keys=numbers, places=places, lines=lines)
+
     def find(self, index: str, wanted: Keys) -> Numbers:
         """Return the lines that an index, by its name, has under any of these keys."""
-        keys = np.unique(wanted)
-        found = [getattr(layer, index).find(keys) for layer in self.layers]
-        return np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)
-
-    def knows(self, index: str, wanted: Keys) -> Mask:
-        """Tell of each key whether an index has any line under it."""
-        known = np.zeros(len(wanted), bool)
-        if self.layers:
-            order = np.argsort(wanted)  # or each key would be looked for in another part of memory
-            keys = wanted[order]
-            for layer_ in self.layers:
-                known[order] |= getattr(layer_, index).knows(keys)
-        return known
+        return np.unique(self.matches(index, wanted).lines)
 
     def state(self, lines: Numbers) -> State:
         """Return the newest state of lines, in sorted order of their numbers."""

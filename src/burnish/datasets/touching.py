@@ -74,11 +74,11 @@ class Batch:
         self._ledger = ledger
         self._world = world
         self.first: Final = len(history)
-        # Of each new line, by index: whether the history has its key.
-        self._stored: dict[str, Mask] = {}
+        self._stored: Final = {  # what the history has of the new lines' keys, by index
+            "subjects": history.matches("subjects", read.subjects),
+            "identities": history.matches("identities", read.identities),
+        }
         lines = self._judged_lines()
-        self._stored["subjects"] = history.knows("subjects", read.subjects)
-        self._stored["identities"] = history.knows("identities", read.identities)
         sides, self.rest = carried(lines, ledger)
         turns = None
         if policy.dataset.actor_share < 1:
@@ -107,10 +107,11 @@ class Batch:
         said = lines.verdicts(self._policy.name, asking)
         judged = dict(zip(asking.tolist(), self._judge(said), strict=True))
         plain = np.nonzero(lines.found == 0)[0]
-        stored = self._stored["contents"] = np.zeros(len(lines), bool)
-        stored[plain] = self._below.knows("contents", content_keys(lines.content[plain]))
+        stored = self._below.matches("contents", content_keys(lines.content))
+        self._stored["contents"] = stored
+        new = plain[~stored.any()[plain]]
         shown = self._world.shown(Addresses(lines.content, plain))
-        missing = self._world.missing(Addresses(lines.content, plain[~stored[plain]]))
+        missing = self._world.missing(Addresses(lines.content, new))
         if shown or missing:
             for line, name in zip(plain.tolist(), Addresses(lines.content, plain), strict=True):
                 if name in shown:
@@ -122,9 +123,10 @@ class Batch:
         found, contents = lines.found.copy(), lines.content.copy()
         for line, what in judged.items():
             what.note(line, found, contents)
-        asked = np.array([line for line, what in judged.items() if what.code == 0], np.int64)
-        stored[asked] = self._below.knows("contents", content_keys(contents[asked]))
         other = np.nonzero(differ(contents, lines.content))[0]
+        if len(other):
+            stored = self._below.matches("contents", content_keys(contents))
+            self._stored["contents"] = stored
         other = other[lines.content[other].any(axis=1)]
         return replace(lines.spelled(other), found=found, content=contents)
 
@@ -136,7 +138,7 @@ class Batch:
         lines = self.layer.lines
         repeated = self.layer.identities.repeated().lines - self.first
         # Of an exam even a copy tells that a subject is in it.
-        waits = self._examines[repeated] | self._stored["identities"][repeated]
+        waits = self._examines[repeated] | self._stored["identities"].any()[repeated]
         repeated = np.sort(repeated[self._speaks[repeated] & ~waits])
         said = self.verdicts(repeated + self.first)
         left_out: dict[Place, Reason] = {}
@@ -158,9 +160,9 @@ class Batch:
         )
         again = np.union1d(open_, self._below.find("contents", self._replaced))
         self._look_again(again, self._below.state(again), self._below.verdicts(again))
-        spoken_of = self._stored["subjects"] | self._stored["identities"]
+        spoken_of = self._stored["subjects"].any() | self._stored["identities"].any()
         settle(self.layer, self._read, spoken_of=spoken_of, speaks=self._speaks)
-        shown_before = self._stored["contents"] & (self.layer.lines.found == 0)
+        shown_before = self._stored["contents"].any() & (self.layer.lines.found == 0)
         self.alone = are_alone(
             self.layer,
             among=self._speaks,
@@ -188,18 +190,34 @@ class Batch:
         old = int(np.searchsorted(lines, self.first))
         new = lines[old:] - self.first
         self._look_again(lines[:old], state, verdicts[:old])
-        read = self._read
-        wanted = {
-            "subjects": _keys([(one.subject_id,) for one in verdicts[:old]], read.subjects[new]),
-            "identities": _keys([one.identity for one in verdicts[:old]], read.identities[new]),
-            "contents": np.concatenate(
-                [content_keys(state.content[state.found == 0]), self.late_contents()[1]]
+        shown = state.found == 0
+        contents = content_keys(state.content)
+        subjects = [(one.subject_id,) for one in verdicts[:old]]
+        identities = [one.identity for one in verdicts[:old]]
+        found = [
+            self._sharing("subjects", new, self._read.subjects[new], _keys(subjects)),
+            self._sharing("identities", new, self._read.identities[new], _keys(identities)),
+            self._sharing(
+                "contents",
+                new[shown[old:]],
+                contents[old:][shown[old:]],
+                np.concatenate([contents[:old][shown[:old]], self.late_contents()[1]]),
             ),
-        }
-        found = [self._history.find(index, keys) for index, keys in wanted.items()]
+        ]
         touched: Numbers = np.unique(np.concatenate(found))
         speaks: Mask = ~np.isin(self._history.state(touched).outcome, _SILENT)
         return touched[speaks]
+
+    def _sharing(self, index: str, new: Numbers, keys: Keys, others: Keys) -> Numbers:
+        """Return the lines that have the key of one of some new lines, or one of other keys."""
+        own = np.unique(np.concatenate([keys, others]))
+        return np.concatenate(
+            [
+                self._stored[index].of(new),
+                self._below.find(index, others),
+                getattr(self.layer, index).matches(own)[1],
+            ]
+        )
 
     def verdicts(self, lines: Numbers) -> list[Verdict]:
         """Return what lines say, in sorted order of their numbers; each is unpacked once."""
@@ -275,6 +293,6 @@ class Batch:
         )
 
 
-def _keys(names: Sequence[tuple[str, ...]], others: Keys) -> Keys:
-    """Return the keys of names, and after them others that are known."""
-    return np.concatenate([np.array([key_of(*name) for name in names], np.uint64), others])
+def _keys(names: Sequence[tuple[str, ...]]) -> Keys:
+    """Return the keys of names."""
+    return np.array([key_of(*name) for name in names], np.uint64)
