@@ -103,14 +103,17 @@ class State:
     content: Bytes
     flags: Bytes  # which no patch changes
 
+    def __getitem__(self, places: Mask) -> "State":
+        return State(**{name: getattr(self, name)[places] for name in (*STATE, "flags")})
+
     def take(self, patches: Patches, lines: Numbers) -> None:
-        """Take over, in place, what patches say of the lines."""
+        """Take over, in place, what patches say of the lines, which are the first of these."""
         if not len(patches.line) or not len(lines):
             return
         at = np.minimum(np.searchsorted(patches.line, lines), len(patches.line) - 1)
-        hit = patches.line[at] == lines
-        for name in STATE:
-            getattr(self, name)[hit] = getattr(patches, name)[at[hit]]
+        hits = np.nonzero(patches.line[at] == lines)[0]
+        for name in STATE if len(hits) else ():
+            getattr(self, name)[hits] = getattr(patches, name)[at[hits]]
 
 
 STATE: Final = ("outcome", "sides", "found", "content")
@@ -299,7 +302,7 @@ class History:
                 own = lines[low:high] - layer_.first
                 for name in (*STATE, "flags"):
                     getattr(state, name)[low:high] = getattr(layer_.lines, name)[own]
-            state.take(layer_.patches, lines)
+            state.take(layer_.patches, lines[:low])
         return state
 
     def verdicts(self, lines: Numbers) -> list[Verdict]:

@@ -175,18 +175,22 @@ class Batch:
 
     def extend(self, reached: Numbers) -> None:
         """Take lines in, and all that they touch."""
+        state = self._history.state(reached)
         while len(reached):
             self.lines = np.union1d(self.lines, reached)
-            reached = np.setdiff1d(self._neighbours(reached), self.lines)
+            fresh = np.setdiff1d(self._neighbours(reached, state), self.lines)
+            state = self._history.state(fresh)
+            speaks: Mask = ~np.isin(state.outcome, _SILENT)
+            reached, state = fresh[speaks], state[speaks]
         self.old = int(np.searchsorted(self.lines, self.first))  # how many are of the history
         self.was: State = self._history.state(self.lines)
         self.said = self.verdicts(self.lines)
         # A line alone may have copies, and one of these a subject that others speak of.
         self.alone[self.lines[self.old :] - self.first] = False
 
-    def _neighbours(self, lines: Numbers) -> Numbers:
+    def _neighbours(self, lines: Numbers, state: State) -> Numbers:
         """Return the lines that share a subject, a content or an identity with these."""
-        state, verdicts = self._history.state(lines), self.verdicts(lines)
+        verdicts = self.verdicts(lines)
         old = int(np.searchsorted(lines, self.first))
         new = lines[old:] - self.first
         self._look_again(lines[:old], state, verdicts[:old])
@@ -204,9 +208,7 @@ class Batch:
                 np.concatenate([contents[:old][shown[:old]], self.late_contents()[1]]),
             ),
         ]
-        touched: Numbers = np.unique(np.concatenate(found))
-        speaks: Mask = ~np.isin(self._history.state(touched).outcome, _SILENT)
-        return touched[speaks]
+        return np.concatenate(found)
 
     def _sharing(self, index: str, new: Numbers, keys: Keys, others: Keys) -> Numbers:
         """Return the lines that have the key of one of some new lines, or one of other keys."""
