@@ -24,7 +24,7 @@ from burnish.datasets.lines import (
     Numbers,
     content_keys,
 )
-from burnish.datasets.sieves import passing, sieve_of
+from burnish.datasets.sieves import Needles, passing, sieve_of
 from burnish.datasets.sorting import ordered, twins
 from burnish.datasets.stored import from_bytes, to_parts
 from burnish.datasets.turns import Queue, Turns
@@ -38,7 +38,7 @@ class Index:
 
     keys: Keys
     lines: Numbers
-    sieve: Bytes | None = None  # of the keys, once it is stored
+    sieve: Keys | None = None  # of the keys, once it is stored
 
     @classmethod
     def of(cls, keys: Keys, lines: Numbers) -> "Index":
@@ -46,15 +46,12 @@ class Index:
         order = ordered(keys)
         return cls(keys=keys[order], lines=lines[order])
 
-    def matches(self, wanted: Keys) -> tuple[Numbers, Numbers]:
-        """Return every line that has a key which is wanted, and before it the places of the keys.
-
-        Keys come once, in order.
-        """
+    def matches(self, wanted: Needles) -> tuple[Numbers, Numbers]:
+        """Return every line that has a key that is wanted, and before it the places of the keys."""
         some = np.arange(len(wanted)) if self.sieve is None else passing(self.sieve, wanted)
         if not len(some) or not len(self.keys):
             return some[:0], some[:0]
-        keys = wanted[some]
+        keys = wanted.keys[some]
         low = np.searchsorted(self.keys, keys)
         hit = self.keys[np.minimum(low, len(self.keys) - 1)] == keys
         low = low[hit]
@@ -155,7 +152,7 @@ class Layer:
         for name in INDEXES:
             index = getattr(self, name)
             arrays[f"{name}.keys"], arrays[f"{name}.lines"] = index.keys, index.lines
-            arrays[f"{name}.sieve"] = sieve_of(index.keys)
+            arrays[f"{name}.words"] = sieve_of(index.keys)
         for name in ("line", *STATE):
             arrays[f"patches.{name}"] = getattr(self.patches, name)
         arrays["turns.ends"] = self.turns.ends
@@ -187,7 +184,7 @@ class Layer:
                 name: Index(
                     keys=arrays[f"{name}.keys"],
                     lines=arrays[f"{name}.lines"],
-                    sieve=arrays.get(f"{name}.sieve"),
+                    sieve=arrays.get(f"{name}.words"),
                 )
                 for name in INDEXES
             },
@@ -279,7 +276,8 @@ class History:
             return Matches(keys=np.zeros(len(wanted), np.int64), places=none, lines=none)
         # In their order, or each key would be looked for in another part of memory.
         keys, numbers = np.unique(wanted, return_inverse=True)
-        found = [getattr(layer, index).matches(keys) for layer in self.layers]
+        needles = Needles(keys)
+        found = [getattr(layer, index).matches(needles) for layer in self.layers]
         places, lines = (np.concatenate(part) for part in zip(*found, strict=True))
         return Matches(keys=numbers, places=places, lines=lines)
 

@@ -1,53 +1,68 @@
 """Sieves: which keys an index surely does not have, told without a look at the index.
 
 A history has a layer for each million lines, and a build looks its keys up in each of them, nearly
-always in vain. A sieve cuts the range of keys into eight to sixteen parts per key and has a bit for
-each: whether any key lies in it. It takes an eighth of the index's room or less, and keys that come
-in order read it from beginning to end. One in eight at most gets through for nothing. There are
-three, each of which goes by other bits of the key, so that one in five hundred gets through all.
+always in vain. A sieve is a Bloom filter in blocks (Putze, Sanders and Singler 2007), each of which
+is one word of 64 bits: the high bits of a key tell the word, so that keys in order read a sieve
+from beginning to end, and its low bits tell up to four bits in the word. It takes an eighth to a
+quarter of the index's room, and one key in a hundred at most gets through for nothing.
 """
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 
-from burnish.datasets.lines import Bytes, Keys, Numbers
+from burnish.datasets.lines import Keys, Numbers
 
-_PARTS: Final = 8  # per key, at least
-_SIEVES: Final = 3
-_NEXT: Final = np.uint64(20)  # bits of a key from those that one sieve goes by to the next one's
+_PER_WORD: Final = 4  # keys, at most, on average
+_MARKS: Final = 4  # bits that each sets in its word
+_WORD: Final = np.uint64(63)  # the number of a bit in a word
+_WORD_BITS: Final = np.uint64(6)  # of such a number
 _KEY_BITS: Final = 64
-_BYTE: Final = 3  # shift from a bit's number to its byte's
-_IN_BYTE: Final = np.uint8(7)
 
 
-def sieve_of(keys: Keys) -> Bytes:
-    """Return the sieves of keys, which are 64 bits of a hash each, one in a row."""
-    bits = max(_BYTE, (_PARTS * len(keys) - 1).bit_length())
-    marks = np.zeros((_SIEVES, 1 << bits), bool)
-    for sieve in marks:
-        sieve[_parts(keys, bits)] = True
-        keys = keys << _NEXT
-    return np.packbits(marks, axis=1, bitorder="little")
+@dataclass(frozen=True)
+class Needles:
+    """Keys to look for, of 64 bits of a hash each, once and in order."""
+
+    keys: Keys
+
+    @cached_property
+    def marks(self) -> Keys:
+        """The bits of each in its word, the same for every sieve."""
+        return _marks(self.keys)
+
+    def __len__(self) -> int:
+        return len(self.keys)
 
 
-def passing(sieves: Bytes, keys: Keys) -> Numbers:
-    """Return the places of those keys that may be among what the sieves were made of.
+def sieve_of(keys: Keys) -> Keys:
+    """Return the words of the sieve of keys in order."""
+    bits = max(1, (len(keys) // _PER_WORD).bit_length())
+    words = np.zeros(1 << bits, np.uint64)
+    places = _places(keys, bits)
+    firsts = np.nonzero(np.diff(places, prepend=-1))[0]
+    if len(firsts):
+        words[places[firsts]] = np.bitwise_or.reduceat(_marks(keys), firsts)
+    return words
 
-    A layer that was stored when there was one sieve only has no row of them, but it.
-    """
-    sieves = np.atleast_2d(sieves)
-    bits = (8 * sieves.shape[1] - 1).bit_length()
-    places = np.arange(len(keys))
-    for sieve in sieves:
-        parts = _parts(keys, bits)
-        marks = sieve.take(parts >> _BYTE) >> (parts.astype(np.uint8) & _IN_BYTE)
-        passed = np.nonzero(marks & 1)[0]
-        places, keys = places[passed], keys[passed] << _NEXT
+
+def passing(sieve: Keys, needles: Needles) -> Numbers:
+    """Return the places of those keys that may be among what the sieve was made of."""
+    words = sieve.take(_places(needles.keys, len(sieve).bit_length() - 1))
+    return np.nonzero(words & needles.marks == needles.marks)[0]
+
+
+def _marks(keys: Keys) -> Keys:
+    marks, rest = np.zeros(len(keys), np.uint64), keys
+    for _ in range(_MARKS):
+        marks |= np.uint64(1) << (rest & _WORD)
+        rest = rest >> _WORD_BITS
+    return marks
+
+
+def _places(keys: Keys, bits: int) -> Numbers:
+    """Return the number of each key's word."""
+    places: Numbers = (keys >> np.uint64(_KEY_BITS - bits)).view(np.int64)
     return places
-
-
-def _parts(keys: Keys, bits: int) -> Numbers:
-    """Return of each key which part of the range it lies in, of as many as the bits can tell."""
-    parts: Numbers = (keys >> np.uint64(_KEY_BITS - bits)).view(np.int64)
-    return parts

@@ -45,6 +45,7 @@ from burnish.datasets.model import Reason
 from burnish.datasets.reading import Read
 from burnish.datasets.settling import settle
 from burnish.datasets.sides import carried
+from burnish.datasets.sieves import Needles
 from burnish.datasets.splits import Ledger
 from burnish.feedback.verdict import Place, Verdict
 from burnish.kernel.policy import ModelPolicy
@@ -217,7 +218,7 @@ class Batch:
             [
                 self._stored[index].of(new),
                 self._below.find(index, others),
-                getattr(self.layer, index).matches(own)[1],
+                getattr(self.layer, index).matches(Needles(own))[1],
             ]
         )
 
