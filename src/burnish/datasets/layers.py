@@ -239,7 +239,7 @@ class Matches:
 
     keys: Numbers  # of each other line: the number of its key
     places: Numbers  # the number of the key by which each line was found
-    lines: Numbers  # which these are; one that is found twice is so by the same key
+    lines: Numbers  # which these are; one may be found twice, by a content that it used to have
 
     def any(self) -> Mask:
         """Tell of each other line whether the history has its key."""
@@ -269,7 +269,7 @@ class History:
         """Return the history with one more layer."""
         return History(self.model, (*self.layers, layer))
 
-    def matches(self, index: str, wanted: Keys) -> "Matches":
+    def matches(self, index: str, wanted: Keys) -> Matches:
         """Return the lines that an index, by its name, has under the keys of some other lines."""
         none = np.zeros(0, np.int64)
         if not self.layers or not len(wanted):
