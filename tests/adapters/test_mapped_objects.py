@@ -1,5 +1,6 @@
 """Objects of a remote store, looked into from a copy on this disk."""
 
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -59,6 +60,18 @@ def test_what_was_used_longest_ago_makes_room_and_is_fetched_again(
         assert bytes(here.map(f"datasets/{name}")) == name.encode() * 5
     assert bytes(first) == b"aaaaa"
     assert remote.fetched == [f"datasets/{name}" for name in "abca"]
+
+
+def test_what_makes_room_or_is_deleted_gives_it_back(world: World, tmp_path: Path) -> None:
+    here = MappedObjects(Counting(world), tmp_path / "cache", limit=5)
+    for name in "ab":
+        world.objects.put(f"datasets/{name}", name.encode() * 5)
+    oldest = weakref.ref(here.map("datasets/a"))
+    newest = weakref.ref(here.map("datasets/b"))
+    assert oldest() is None
+    assert newest() is not None
+    here.delete("datasets/b")
+    assert newest() is None
 
 
 def test_a_build_fetches_no_layer_twice(world: World, about: About, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import weakref
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -6,6 +7,7 @@ import pytest
 
 from burnish.adapters.objects import BadKey, BadSignature, LocalObjects
 from burnish.kernel.errors import BurnishError
+from burnish.kernel.objects import ObjectNotFound
 
 
 class Clock:
@@ -56,6 +58,16 @@ def test_what_a_crash_left_half_written_is_not_an_object(
     objects.put("raw/a", b"whole")
     (tmp_path / "objects" / "raw" / ".tmp-7").write_bytes(b"ha")
     assert list(objects.list("raw/")) == ["raw/a"]
+
+
+def test_what_is_mapped_stays_so_until_it_is_deleted(objects: LocalObjects) -> None:
+    objects.put("datasets/a", b"layer")
+    mapped = weakref.ref(objects.map("datasets/a"))
+    assert objects.map("datasets/a") is mapped()
+    objects.delete("datasets/a")
+    assert mapped() is None
+    with pytest.raises(ObjectNotFound):
+        objects.map("datasets/a")
 
 
 def test_errors_of_the_store_have_codes() -> None:
