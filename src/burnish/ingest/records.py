@@ -20,6 +20,7 @@ from burnish.feedback.model import (
     Rejection,
 )
 from burnish.feedback.parse import parse
+from burnish.feedback.plain import Plain, plain_message
 from burnish.feedback.ports import (
     FeedbackLog,
     Found,
@@ -48,7 +49,7 @@ class Verdict(Struct):
 
     message: Message
     model: str = ""  # if it is a published one
-    record: FeedbackRecord | None = None
+    record: FeedbackRecord | Plain | None = None
     incoming: Incoming | None = None
     error: BurnishError | None = None
     receipt: Receipt | None = None
@@ -154,7 +155,9 @@ class Records:
                 raise message.error
             if len(message.body) > self._cap:
                 raise TooLarge(f"The record has more than {self._cap} bytes.", limit=self._cap)
-            record = parse(message.body, message.content_type, message.ce)
+            record = plain_message(message.body, message.content_type, message.ce) or parse(
+                message.body, message.content_type, message.ce
+            )
             verdict.model = record.model if record.model in models else ""
             admit(record, models)
         except InvalidInput as error:
