@@ -1,67 +1,60 @@
-"""How a record lies in a segment: magic, length, CRC32C, then offsets, time, identity and body.
+"""How a record lies in a segment: as the line that the raw log will hold, behind what finds it.
 
-    magic 4 | length 4 | crc32c 4 | offset 8 | group 8 | received 8 | identity 16 | sizes 20 | data
+    magic 4 | crc32c 4 | length 4 | offset 8 | group 8 | received 8 | identity 16 | body 16 | line
 
-All numbers are little-endian. The checksum covers length and payload. The magic holds a byte that
-no UTF-8 text can, so no client can forge a frame inside a record. `group` is the first offset of
-the commit that wrote the frame: a broken frame followed by one of a *later* group is damage to
-something that had been synced, while one followed by its own group is merely a torn tail.
+All numbers are little-endian; the length counts what follows it, the checksum covers the length
+and that. Identity and body are hashes. The line lacks its first members, offset and time of
+receipt, which depend on its place: so a record is written as JSON once, and sealing copies it.
+The magic holds a byte that no UTF-8 text can, so no client can forge a frame inside a record.
+`group` is the first offset of the commit that wrote the frame: a broken frame followed by one of a
+*later* group is damage to something that had been synced, while one followed by its own group is
+merely a torn tail.
 """
 
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 import google_crc32c
 import msgspec
 from msgspec import Struct
 
-from burnish.feedback.model import Incoming, RawRecord
+from burnish.feedback.model import Incoming
 from burnish.kernel.clock import EPOCH
 
 MAGIC: Final = b"\xffBRN"
-_HEAD: Final = struct.Struct("<4sII")  # magic, payload length, CRC32C
+_HEAD: Final = struct.Struct("<4sI")  # magic, CRC32C
+_PLACE: Final = struct.Struct("<IQQq")  # length, offset, group, receive time
+_WHOLE: Final = struct.Struct("<4sIIQQq16s16s")  # all before the line
 _LENGTH: Final = struct.Struct("<I")
-_PLACE: Final = struct.Struct("<QQq")  # offset, group, receive time
-_SIZES: Final = struct.Struct("<5I")
 _HASH_BYTES: Final = 16
-_DATA: Final = _PLACE.size + _HASH_BYTES + _SIZES.size  # where it begins in a payload
+_HASH: Final = hashlib.blake2b(digest_size=_HASH_BYTES)
+_UNCOUNTED: Final = _HEAD.size + _LENGTH.size  # bytes of a frame that its length leaves out
+_SHORTEST: Final = _WHOLE.size - _UNCOUNTED  # length of a frame whose line is empty
+_IN_LINE: Final = _PLACE.size + 2 * _HASH_BYTES  # where the line begins in what is checked
 _MICROSECOND: Final = timedelta(microseconds=1)
-_NO_ATTRIBUTES: Final = b"{}"
-_attributes = msgspec.json.Decoder(dict[str, str])
 
 
-class Frame(Struct, frozen=True, gc=False):
-    """One record as the spool holds it."""
+class _Line(Struct, frozen=True, omit_defaults=True, gc=False):
+    """The members of a `RawRecord` that do not depend on its place, in their order."""
 
-    offset: int
-    group: int  # first offset of the commit that wrote it
-    received_us: int  # microseconds since 1970, UTC
-    identity: bytes  # 16-byte hash of source and id
-    source: bytes
-    id: bytes
-    content_type: bytes
-    ce: bytes  # JSON object of attributes
-    body: bytes
+    source: str
+    id: str
+    content_type: str
+    body: str
+    ce: Mapping[str, str] = msgspec.field(default_factory=dict)
 
-    @property
-    def received_at(self) -> datetime:
-        """When it came in."""
-        return EPOCH + self.received_us * _MICROSECOND
 
-    def record(self) -> RawRecord:
-        """Return it as a line of the raw log."""
-        return RawRecord(
-            offset=self.offset,
-            received_at=self.received_at,
-            source=self.source.decode(),
-            id=self.id.decode(),
-            content_type=self.content_type.decode(),
-            body=self.body.decode(),
-            ce=_attributes.decode(self.ce),
-        )
+class _Named(Struct, frozen=True, gc=False):
+    source: str
+    id: str
+
+
+_encode_line = msgspec.json.Encoder().encode
+_decode_names = msgspec.json.Decoder(_Named).decode
 
 
 class Identity(Struct, frozen=True, gc=False):
@@ -71,23 +64,52 @@ class Identity(Struct, frozen=True, gc=False):
     name: bytes  # source and id, whole
 
 
+class Frame(Struct, frozen=True, gc=False):
+    """One record as the spool holds it."""
+
+    offset: int
+    group: int  # first offset of the commit that wrote it
+    received_us: int  # microseconds since 1970, UTC
+    identity_hash: bytes  # 16 bytes
+    body_hash: bytes  # 16 bytes
+    rest: bytes  # of its line in the raw log, behind offset and time of receipt
+
+    @property
+    def received_at(self) -> datetime:
+        """When it came in."""
+        return EPOCH + self.received_us * _MICROSECOND
+
+    @property
+    def line(self) -> bytes:
+        """The line of the raw log that it becomes."""
+        return b'{"offset":%d,"received_at":%b,%b' % (
+            self.offset,
+            _json_time(self.received_us),
+            self.rest,
+        )
+
+    def identity(self) -> Identity:
+        """Return whom it is, by the name in its line."""
+        named = _decode_names(b"{" + self.rest)
+        return Identity(self.identity_hash, _name(named.source.encode(), named.id.encode()))
+
+
 class Prepared(Struct, frozen=True, gc=False):
     """All of a record's frame that does not depend on its place in the log."""
 
     identity: Identity
     body: bytes  # 16-byte hash
-    rest: bytes  # of the payload, from the identity on
+    rest: bytes  # of the frame, from the identity on
 
 
 def prepare(record: Incoming) -> Prepared:
     """Return a record ready for any place; whatever can be wrong with it shows here."""
-    source, id_ = record.source.encode(), record.id.encode()
-    identity = identity_of(source, id_)
-    media, body = record.content_type.encode(), record.body
-    ce = msgspec.json.encode(record.ce) if record.ce else _NO_ATTRIBUTES
-    sizes = _SIZES.pack(len(source), len(id_), len(media), len(ce), len(body))
-    rest = b"".join((identity.hash, sizes, source, id_, media, ce, body))
-    return Prepared(identity, body_hash(body), rest)
+    identity = identity_of(record.source.encode(), record.id.encode())
+    body = body_hash(record.body)
+    line = _encode_line(
+        _Line(record.source, record.id, record.content_type, record.body.decode(), record.ce)
+    )
+    return Prepared(identity, body, identity.hash + body + line[1:])
 
 
 def microseconds(moment: datetime) -> int:
@@ -97,8 +119,10 @@ def microseconds(moment: datetime) -> int:
 
 def encode(prepared: Prepared, *, offset: int, group: int, received_us: int) -> bytes:
     """Return the bytes of a frame."""
-    payload = _PLACE.pack(offset, group, received_us) + prepared.rest
-    return _HEAD.pack(MAGIC, len(payload), _checksum(payload)) + payload
+    rest = prepared.rest
+    length = _PLACE.size - _LENGTH.size + len(rest)
+    checked = _PLACE.pack(length, offset, group, received_us) + rest
+    return _HEAD.pack(MAGIC, google_crc32c.value(checked)) + checked
 
 
 def frames(data: bytes, position: int = 0) -> Iterator[tuple[Frame, int]]:
@@ -125,41 +149,43 @@ def committed_after(data: bytes, position: int, expected: int) -> int | None:
 
 def identity_of(source: bytes, id_: bytes) -> Identity:
     """Return the identity of a record: no two pairs have the same name."""
-    name = _LENGTH.pack(len(source)) + source + id_
+    name = _name(source, id_)
     return Identity(identity_hash(name), name)
 
 
 def identity_hash(name: bytes) -> bytes:
     """Return 16 bytes that stand for an identity's name."""
-    return hashlib.blake2b(name, digest_size=_HASH_BYTES).digest()
+    return _hash(name)
 
 
 def body_hash(body: bytes) -> bytes:
     """Return 16 bytes that stand for a body."""
-    return hashlib.blake2b(body, digest_size=_HASH_BYTES).digest()
+    return _hash(body)
+
+
+def _hash(data: bytes) -> bytes:
+    state = _HASH.copy()  # a new one costs as much as a short text's hash
+    state.update(data)
+    return state.digest()
+
+
+def _name(source: bytes, id_: bytes) -> bytes:
+    return _LENGTH.pack(len(source)) + source + id_
 
 
 def _frame_at(data: bytes, position: int) -> tuple[Frame, int] | None:
-    start = position + _HEAD.size
-    if start > len(data):
+    if position + _WHOLE.size > len(data):
         return None
-    magic, length, checksum = _HEAD.unpack_from(data, position)
-    end = start + length
-    if magic != MAGIC or length < _DATA or end > len(data):
+    magic, check, length, *found = _WHOLE.unpack_from(data, position)
+    end = position + _UNCOUNTED + length
+    if magic != MAGIC or length < _SHORTEST or end > len(data):
         return None
-    payload = data[start:end]
-    if _checksum(payload) != checksum:
+    checked = data[position + _HEAD.size : end]
+    if google_crc32c.value(checked) != check:
         return None
-    offset, group, received = _PLACE.unpack_from(payload)
-    identity = payload[_PLACE.size : _PLACE.size + _HASH_BYTES]
-    parts = []
-    at = _DATA
-    for size in _SIZES.unpack_from(payload, _PLACE.size + _HASH_BYTES):
-        parts.append(payload[at : at + size])
-        at += size
-    return Frame(offset, group, received, identity, *parts), end
+    return Frame(*found, checked[_IN_LINE:]), end
 
 
-def _checksum(payload: bytes) -> int:
-    head = google_crc32c.value(_LENGTH.pack(len(payload)))
-    return int(google_crc32c.extend(head, payload))
+@lru_cache(maxsize=1)  # a group has one time of receipt
+def _json_time(received_us: int) -> bytes:
+    return _encode_line(EPOCH + received_us * _MICROSECOND)

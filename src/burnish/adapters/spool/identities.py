@@ -80,7 +80,13 @@ class Identities:
         """Return for each identity its record, None if there is none. Raises IdentitiesDamaged."""
         settled = self._store.settled
         self._frozen = [one for one in self._frozen if one.end > settled.end]
-        found = [self._recent(one.name) for one in identities]
+        hot = self._hot
+        found = [hot.get(one.name) for one in identities]
+        for frozen in self._frozen:
+            found = [
+                known or frozen.known.get(one.name)
+                for known, one in zip(found, identities, strict=True)
+            ]
         missing = [index for index, known in enumerate(found) if known is None]
         if missing and settled.runs:
             probe = Probe([identities[index].hash for index in missing])
@@ -114,15 +120,6 @@ class Identities:
             self._thread.join()
         self._merging = None  # half a merge is none
         self._store.close()
-
-    def _recent(self, name: bytes) -> Known | None:
-        known = self._hot.get(name)
-        if known is None:
-            for one in self._frozen:
-                known = one.known.get(name)
-                if known is not None:
-                    break
-        return known
 
     def _freeze(self) -> None:
         if not self._hot:

@@ -212,18 +212,18 @@ class Spool:
         records = [record for job in jobs for record in job.records]
         kept = self._identities.find([record.identity for record in records])
 
-        def receive(record: Prepared, known: Known | None) -> Receipt:
-            known = known or fresh.get(record.identity.name)
+        receipts: list[Receipt] = []
+        for record, before in zip(records, kept, strict=True):
+            known = before or fresh.get(record.identity.name)
             if known is not None:
                 same = known.body == record.body
-                return Receipt(known.offset, Outcome.DUPLICATE if same else Outcome.CONFLICT)
+                outcome = Outcome.DUPLICATE if same else Outcome.CONFLICT
+                receipts.append(Receipt(known.offset, outcome))
+                continue
             offset = group + len(written)
             written.append(encode(record, offset=offset, group=group, received_us=now))
             fresh[record.identity.name] = Known(record.identity.hash, offset, record.body)
-            return Receipt(offset, Outcome.ACCEPTED)
-
-        receipts = map(receive, records, kept)
-        answers = [[next(receipts) for _ in job.records] for job in jobs]
+            receipts.append(Receipt(offset, Outcome.ACCEPTED))
         if written:
             try:
                 seconds = self._write(b"".join(written), len(written))
@@ -232,8 +232,10 @@ class Spool:
                 for job in jobs:
                     job.fail(error)
                 return
-        for job, given in zip(jobs, answers, strict=True):
-            tell(job.done, given)
+        given = 0
+        for job in jobs:
+            first, given = given, given + len(job.records)
+            tell(job.done, receipts[first:given])
         self._settle(jobs)
         if written:  # while the senders read it: nobody looks at this before the next group
             self._identities.add(fresh, end=self._segments.end)
@@ -284,22 +286,20 @@ class Spool:
         if self._identities.end > self._segments.end:  # this disk has lost records since
             self._identities.forget()
         for record in history.read(self._shard, self._identities.end, listed):
-            self._know(
-                record.source.encode(), record.id.encode(), record.body.encode(), record.offset
-            )
+            identity = identity_of(record.source.encode(), record.id.encode())
+            self._know(identity, body_hash(record.body.encode()), record.offset)
         before: Hint | None = None
         for frame, hint in self._segments.read(self._segments.first, self._segments.end):
             if frame.offset >= self._identities.end:
-                self._know(frame.source, frame.id, frame.body, frame.offset)
+                self._know(frame.identity(), frame.body_hash, frame.offset)
             same = before is not None and before.segment == hint.segment
             size = hint.position - (before.position if before is not None and same else 0)
             before = hint
             if frame.offset >= self._persisted:
                 self.backlog.add(frame.offset + 1, size)
 
-    def _know(self, source: bytes, id_: bytes, body: bytes, offset: int) -> None:
-        identity = identity_of(source, id_)
-        known = Known(identity.hash, offset, body_hash(body))
+    def _know(self, identity: Identity, body: bytes, offset: int) -> None:
+        known = Known(identity.hash, offset, body)
         self._identities.add({identity.name: known}, end=offset + 1)
 
     def _read_state(self) -> int:

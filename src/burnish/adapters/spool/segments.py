@@ -23,10 +23,11 @@ from burnish.kernel.errors import Conflict, Unavailable
 
 _log = structlog.get_logger("burnish.spool")
 
-_HEADER: Final = b"BURNISH SPOOL 1\n"
+_HEADER: Final = b"BURNISH SPOOL 2\n"
 _SUFFIX: Final = ".seg"
 # Something is used up, and will be free again; anything else means that the disk is broken.
 _PASSING: Final = FULL | {errno.EMFILE, errno.ENFILE}
+_READ_BYTES: Final = 1 << 20  # of a segment, at a time
 RETRY_S: Final = 10  # a full disk is not emptied in a moment
 
 
@@ -159,11 +160,11 @@ class Segments:
             if segment.end <= first or segment.first >= end:
                 continue
             start = hint.position if hint and hint.segment == segment.first else len(_HEADER)
-            for frame, position in frames(_content(segment, start)):
+            for frame, position in _frames(segment, start):
                 if frame.offset >= end:
                     return
                 if frame.offset >= first:
-                    yield frame, Hint(segment.first, start + position)
+                    yield frame, Hint(segment.first, position)
 
     def delete_before(self, offset: int) -> None:
         """Delete the closed segments that hold only smaller offsets."""
@@ -237,10 +238,17 @@ def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"*{_SUFFIX}"))
 
 
-def _content(segment: _Segment, start: int) -> bytes:
+def _frames(segment: _Segment, start: int) -> Iterator[tuple[Frame, int]]:
+    """Yield the synced frames from a place on, each with the place behind it."""
     with segment.path.open("rb") as file:
         file.seek(start)
-        return file.read(segment.size - start)
+        data = b""
+        while part := file.read(min(_READ_BYTES, segment.size - start - len(data))):
+            data += part
+            position = 0
+            for frame, position in frames(data):
+                yield frame, start + position
+            data, start = data[position:], start + position
 
 
 def _write_all(handle: int, data: bytes, position: int) -> None:
