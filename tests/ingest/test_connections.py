@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burnish.ingest.bodies import Gone, InFlight
-from burnish.ingest.connections import Connections
+from burnish.ingest.connections import Connections, Respond
 from burnish.ingest.http import Answer, Request, problem_answer
 from burnish.kernel.errors import BurnishError
 
@@ -33,13 +33,19 @@ class House:
     most: int = 100
     port: int = 0
     seen: list[str] = field(default_factory=list)
+    tasks: set[asyncio.Task[Answer | None]] = field(default_factory=set)
     told: threading.Event = field(default_factory=threading.Event)
     ready: threading.Event = field(default_factory=threading.Event)
     stop: Callable[[], None] = lambda: None
     drained: bool | None = None
 
-    async def answer(self, request: Request) -> Answer | None:
-        self.seen.append(f"{request.method} {request.path}")
+    def answer(self, request: Request, respond: Respond) -> None:
+        task = asyncio.get_running_loop().create_task(self.answered(request))
+        self.tasks.add(task)
+        task.add_done_callback(lambda task: respond(task.result()))
+
+    async def answered(self, request: Request) -> Answer | None:
+        self.seen.append(f"{request.head.method} {request.head.path}")
         try:
             with InFlight(CAP).hold() as hold:
                 body = await request.body(hold, cap=CAP, deadline_s=5.0)

@@ -117,11 +117,17 @@ class IngestApp:
 
     def __call__(self, request: Request, respond: Respond) -> None:
         """Begin to answer a request; `respond` is told None if its client has left."""
-        if not self._quickly(request, respond):
-            task = asyncio.get_running_loop().create_task(self._answered(request))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-            task.add_done_callback(lambda task: respond(task.result()))
+        if self._quickly(request, respond):
+            return
+
+        def ended(task: asyncio.Task[Answer | None]) -> None:
+            self._tasks.discard(task)
+            if not task.cancelled():  # as at the process's end
+                respond(task.result())
+
+        task = asyncio.get_running_loop().create_task(self._answered(request))
+        self._tasks.add(task)
+        task.add_done_callback(ended)
 
     def _quickly(self, request: Request, respond: Respond) -> bool:
         """Take a record that is all there, without a task that waits for it.

@@ -125,9 +125,23 @@ def encode(prepared: Prepared, *, offset: int, group: int, received_us: int) -> 
     return _HEAD.pack(MAGIC, google_crc32c.value(checked)) + checked
 
 
+def frame_at(data: bytes, position: int) -> tuple[Frame, int] | None:
+    """Return the frame at a position and the position after it, None if none is whole there."""
+    if position + _WHOLE.size > len(data):
+        return None
+    magic, check, length, *found = _WHOLE.unpack_from(data, position)
+    end = position + _UNCOUNTED + length
+    if magic != MAGIC or length < _SHORTEST or end > len(data):
+        return None
+    checked = data[position + _HEAD.size : end]
+    if google_crc32c.value(checked) != check:
+        return None
+    return Frame(*found, checked[_IN_LINE:]), end
+
+
 def frames(data: bytes, position: int = 0) -> Iterator[tuple[Frame, int]]:
     """Yield each frame and the position after it, up to the end or the first that is not whole."""
-    while (found := _frame_at(data, position)) is not None:
+    while (found := frame_at(data, position)) is not None:
         yield found
         position = found[1]
 
@@ -141,7 +155,7 @@ def committed_after(data: bytes, position: int, expected: int) -> int | None:
         expected: the offset that it should have had.
     """
     while (position := data.find(MAGIC, position + 1)) >= 0:
-        found = _frame_at(data, position)
+        found = frame_at(data, position)
         if found is not None and found[0].group > expected:
             return position
     return None
@@ -171,19 +185,6 @@ def _hash(data: bytes) -> bytes:
 
 def _name(source: bytes, id_: bytes) -> bytes:
     return _LENGTH.pack(len(source)) + source + id_
-
-
-def _frame_at(data: bytes, position: int) -> tuple[Frame, int] | None:
-    if position + _WHOLE.size > len(data):
-        return None
-    magic, check, length, *found = _WHOLE.unpack_from(data, position)
-    end = position + _UNCOUNTED + length
-    if magic != MAGIC or length < _SHORTEST or end > len(data):
-        return None
-    checked = data[position + _HEAD.size : end]
-    if google_crc32c.value(checked) != check:
-        return None
-    return Frame(*found, checked[_IN_LINE:]), end
 
 
 @lru_cache(maxsize=1)  # a group has one time of receipt

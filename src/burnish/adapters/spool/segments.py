@@ -18,7 +18,7 @@ from burnish.adapters.files import (
     sync_folder,
     write_durably,
 )
-from burnish.adapters.spool.frames import Frame, committed_after, frames
+from burnish.adapters.spool.frames import Frame, committed_after, frame_at, frames
 from burnish.kernel.errors import Conflict, Unavailable
 
 _log = structlog.get_logger("burnish.spool")
@@ -246,7 +246,8 @@ def _frames(segment: _Segment, start: int) -> Iterator[tuple[Frame, int]]:
         while part := file.read(min(_READ_BYTES, segment.size - start - len(data))):
             data += part
             position = 0
-            for frame, position in frames(data):
+            while (found := frame_at(data, position)) is not None:
+                frame, position = found
                 yield frame, start + position
             data, start = data[position:], start + position
 
