@@ -4,10 +4,10 @@ Processes that only read start with this, so that it imports little.
 """
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 import zstandard
@@ -23,8 +23,6 @@ _WINDOW: Final = 1 << 16  # bytes that are unpacked, and decoded, at a time
 _DECODE: Final = msgspec.json.Decoder(RawRecord).decode_lines
 _RECORDS: Final = 1000  # encoded at a time: a call for each would ask for the interpreter anew
 _ENCODER = msgspec.json.Encoder()
-
-Item = TypeVar("Item")
 
 
 class RawLogDamaged(Conflict):
@@ -51,22 +49,18 @@ def object_key(
 
 def encode(records: Iterable[RawRecord]) -> bytes:
     """Return the bytes of an object: one record a line, compressed."""
-    return _compressed(records, _ENCODER.encode_lines)
+    rest = iter(records)
+    return compressed(map(_ENCODER.encode_lines, iter(lambda: list(islice(rest, _RECORDS)), [])))
 
 
-def encode_lines(lines: Iterable[bytes]) -> bytes:
-    """Return the bytes of an object whose records are lines already, each without its end."""
-    return _compressed(lines, lambda some: b"\n".join([*some, b""]))
-
-
-def _compressed(items: Iterable[Item], encoded: Callable[[Sequence[Item]], bytes]) -> bytes:
+def compressed(lines: Iterable[bytes]) -> bytes:
+    """Return the bytes of an object from its lines, some at a time, each with its end."""
     sink = io.BytesIO()
     with zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).stream_writer(
         sink, closefd=False
     ) as writer:
-        rest = iter(items)
-        while some := list(islice(rest, _RECORDS)):
-            writer.write(encoded(some))
+        for some in lines:
+            writer.write(some)
     return sink.getvalue()
 
 

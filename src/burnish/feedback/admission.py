@@ -57,7 +57,11 @@ def admit(record: FeedbackRecord | Plain, models: Mapping[str, ModelFacts]) -> N
 
 
 def check_prediction(
-    record: FeedbackRecord | Plain, prediction: Prediction | None, window: timedelta, *, received: datetime
+    record: FeedbackRecord | Plain,
+    prediction: Prediction | None,
+    window: timedelta,
+    *,
+    received: datetime,
 ) -> None:
     """Check the prediction that a record names against what the prediction log says of it.
 

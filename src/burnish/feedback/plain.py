@@ -1,7 +1,7 @@
 """The quick way to read what nearly all records are: plain JSON, a label, nothing odd.
 
-A front judges thousands a second, a dataset build reads millions. What this reads it reads as `parse` does (a test compares
-them); whatever it is not sure of it leaves to `parse`, and says None.
+A front judges thousands a second, a dataset build reads millions. What this reads it reads as
+`parse` does (a test compares them); whatever it is not sure of it leaves to `parse`, and says None.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ _Prediction = Annotated[str, Meta(pattern=_V1["prediction_id"]["pattern"])]
 
 
 class Plain(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """What such a record says: of a record of schema version 1 with its identity beside it."""
+    """What such a record says: schema version 1, with its identity beside it."""
 
     source: _Name
     id: _Name

@@ -117,9 +117,40 @@ class IngestApp:
 
     def __call__(self, request: Request, respond: Respond) -> None:
         """Begin to answer a request; `respond` is told None if its client has left."""
-        if self._quickly(request, respond):
-            return
+        if not self._quickly(request, respond):
+            self._at_length(request, respond)
 
+    def _quickly(self, request: Request, respond: Respond) -> bool:
+        """Take a record that is all there, without a task that waits for it.
+
+        Tell whether it may be one with which nothing is wrong: any other is answered at length.
+        """
+        head, body = request.head, request.incoming
+        if head.path != _ONE or head.method != "POST" or head.content_encoding or not body.ended:
+            return False
+        hold = self._in_flight.hold()
+
+        def done(given: One | BurnishError | None) -> None:
+            hold.end()
+            if given is None:
+                self._at_length(request, respond)
+            elif isinstance(given, BurnishError):
+                respond(self._refused(request, given))
+            else:
+                respond(json_answer(*given))
+
+        try:
+            published = self._authorised(request)
+            data = body.whole_now(hold, cap=self._limits.record_bytes)
+            message = Message(data, (head.content_type or PLAIN)[:_MAX_CONTENT_TYPE], head.ce)
+            if self._records.quickly(message, published, done):
+                return True
+        except Exception:  # noqa: BLE001, S110 - it comes up again at length, and is answered there
+            pass
+        hold.end()
+        return False
+
+    def _at_length(self, request: Request, respond: Respond) -> None:
         def ended(task: asyncio.Task[Answer | None]) -> None:
             self._tasks.discard(task)
             if not task.cancelled():  # as at the process's end
@@ -128,37 +159,6 @@ class IngestApp:
         task = asyncio.get_running_loop().create_task(self._answered(request))
         self._tasks.add(task)
         task.add_done_callback(ended)
-
-    def _quickly(self, request: Request, respond: Respond) -> bool:
-        """Take a record that is all there, without a task that waits for it.
-
-        Tell whether it is one with which nothing is wrong: any other is answered by `_one`.
-        """
-        head = request.head
-        if head.path != _ONE or head.method != "POST" or not request.incoming.ended:
-            return False
-        if head.content_encoding is not None:
-            return False
-        hold = self._in_flight.hold()
-
-        def done(given: One | BurnishError) -> None:
-            hold.drop(size)
-            if isinstance(given, BurnishError):
-                respond(self._refused(request, given))
-            else:
-                respond(json_answer(*given))
-
-        try:
-            published = self._authorised(request)
-            body = request.incoming.whole_now(hold, cap=self._limits.record_bytes)
-            size = len(body)
-            message = Message(body, (head.content_type or PLAIN)[:_MAX_CONTENT_TYPE], head.ce)
-        except BurnishError:
-            return False
-        if self._records.quickly(message, published, done):
-            return True
-        hold.drop(size)
-        return False
 
     async def _answered(self, request: Request) -> Answer | None:
         """Return the answer to a request, None if its client has left."""

@@ -80,5 +80,5 @@ def _tell(turn: Sequence[_Append], receipts: Receipts) -> None:
         first, position = position, position + len(one.records)
         try:
             one.done(receipts if isinstance(receipts, BurnishError) else receipts[first:position])
-        except Exception:  # one's mistake concerns nobody else
+        except Exception:  # noqa: BLE001 - one's mistake concerns nobody else
             _log.exception("append.failed")

@@ -40,7 +40,7 @@ class InFlight:
         return self._held
 
     def hold(self) -> "Hold":
-        """Return a request's share, to be entered; leaving it gives all of it back."""
+        """Return a request's share, to be entered or ended: that gives all of it back."""
         return Hold(self)
 
     def check(self, size: int) -> None:
@@ -73,6 +73,10 @@ class Hold:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Give all of it back."""
         self.drop(self._mine)
 
     def take(self, size: int) -> None:

@@ -95,9 +95,12 @@ class Records:
         return self._answer(verdict)
 
     def quickly(
-        self, message: Message, published: Published, done: Callable[[One | BurnishError], None]
+        self,
+        message: Message,
+        published: Published,
+        done: Callable[[One | BurnishError | None], None],
     ) -> bool:
-        """Keep a record without a task that waits for it; tell whether it is one of that kind.
+        """Keep a record without a task that waits for it; tell whether it may be of that kind.
 
         Nearly all are: nothing is wrong with them, and they name no prediction to be looked up. Of
         another nothing was kept, and `one` takes it.
@@ -105,7 +108,8 @@ class Records:
         Args:
             message: holds one record.
             published: the models that it may speak of.
-            done: called in the loop's thread with what `one` returns or raises.
+            done: called in the loop's thread with the answer, with why it is not kept, or with None
+                if it turns out to be for `one` after all.
         """
         verdict = self._judge(message, published.models)
         if verdict.incoming is None or verdict.record is None or verdict.record.prediction_id:
@@ -114,9 +118,11 @@ class Records:
         def kept(receipts: Receipts) -> None:
             if isinstance(receipts, BurnishError):
                 done(receipts)
-                return
-            self._settle(verdict, receipts[0])
-            done(verdict.error or self._answer(verdict))
+            elif receipts[0].outcome is Outcome.CONFLICT:
+                done(None)
+            else:
+                self._settle(verdict, receipts[0])
+                done(self._answer(verdict))
 
         self._appends.add([verdict.incoming], kept)
         return True

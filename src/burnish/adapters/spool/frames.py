@@ -1,40 +1,35 @@
-"""How a record lies in a segment: as the line that the raw log will hold, behind what finds it.
+"""How a group of records lies in a segment: as lines of the raw log, behind what proves them whole.
 
-    magic 4 | crc32c 4 | length 4 | offset 8 | group 8 | received 8 | identity 16 | body 16 | line
+    magic 4 | crc32c 4 | length 4 | first offset 8 | received 8 | count 4 | lines
 
 All numbers are little-endian; the length counts what follows it, the checksum covers the length
-and that. Identity and body are hashes. The line lacks its first members, offset and time of
-receipt, which depend on its place: so a record is written as JSON once, and sealing copies it.
-The magic holds a byte that no UTF-8 text can, so no client can forge a frame inside a record.
-`group` is the first offset of the commit that wrote the frame: a broken frame followed by one of a
-*later* group is damage to something that had been synced, while one followed by its own group is
-merely a torn tail.
+and that. A record becomes JSON once, when it comes in: sealing copies lines. What one sync makes
+durable is one frame, so a frame is there as a whole or not at all, and a broken one that is
+followed by a whole one is damage to what had been synced, not a torn tail. The magic holds a byte
+that no UTF-8 text can, so no client can forge a frame inside a record.
 """
 
 import hashlib
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Final
 
 import google_crc32c
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
-from burnish.feedback.model import Incoming
+from burnish.feedback.model import Incoming, RawRecord
 from burnish.kernel.clock import EPOCH
 
 MAGIC: Final = b"\xffBRN"
 _HEAD: Final = struct.Struct("<4sI")  # magic, CRC32C
-_PLACE: Final = struct.Struct("<IQQq")  # length, offset, group, receive time
-_WHOLE: Final = struct.Struct("<4sIIQQq16s16s")  # all before the line
+_PLACE: Final = struct.Struct("<IQqI")  # length, first offset, receive time, count
 _LENGTH: Final = struct.Struct("<I")
+_BEFORE: Final = _HEAD.size + _PLACE.size  # bytes of a frame before its lines
+_UNCOUNTED: Final = _HEAD.size + _LENGTH.size  # bytes of a frame that its length leaves out
 _HASH_BYTES: Final = 16
 _HASH: Final = hashlib.blake2b(digest_size=_HASH_BYTES)
-_UNCOUNTED: Final = _HEAD.size + _LENGTH.size  # bytes of a frame that its length leaves out
-_SHORTEST: Final = _WHOLE.size - _UNCOUNTED  # length of a frame whose line is empty
-_IN_LINE: Final = _PLACE.size + 2 * _HASH_BYTES  # where the line begins in what is checked
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -45,16 +40,11 @@ class _Line(Struct, frozen=True, omit_defaults=True, gc=False):
     id: str
     content_type: str
     body: str
-    ce: Mapping[str, str] = msgspec.field(default_factory=dict)
+    ce: Mapping[str, str] = field(default_factory=dict)
 
 
-class _Named(Struct, frozen=True, gc=False):
-    source: str
-    id: str
-
-
-_encode_line = msgspec.json.Encoder().encode
-_decode_names = msgspec.json.Decoder(_Named).decode
+_to_json = msgspec.json.Encoder().encode
+_from_lines = msgspec.json.Decoder(RawRecord).decode_lines
 
 
 class Identity(Struct, frozen=True, gc=False):
@@ -64,52 +54,51 @@ class Identity(Struct, frozen=True, gc=False):
     name: bytes  # source and id, whole
 
 
-class Frame(Struct, frozen=True, gc=False):
-    """One record as the spool holds it."""
-
-    offset: int
-    group: int  # first offset of the commit that wrote it
-    received_us: int  # microseconds since 1970, UTC
-    identity_hash: bytes  # 16 bytes
-    body_hash: bytes  # 16 bytes
-    rest: bytes  # of its line in the raw log, behind offset and time of receipt
-
-    @property
-    def received_at(self) -> datetime:
-        """When it came in."""
-        return EPOCH + self.received_us * _MICROSECOND
-
-    @property
-    def line(self) -> bytes:
-        """The line of the raw log that it becomes."""
-        return b'{"offset":%d,"received_at":%b,%b' % (
-            self.offset,
-            _json_time(self.received_us),
-            self.rest,
-        )
-
-    def identity(self) -> Identity:
-        """Return whom it is, by the name in its line."""
-        named = _decode_names(b"{" + self.rest)
-        return Identity(self.identity_hash, _name(named.source.encode(), named.id.encode()))
-
-
 class Prepared(Struct, frozen=True, gc=False):
-    """All of a record's frame that does not depend on its place in the log."""
+    """All of a record that does not depend on its place in the log."""
 
     identity: Identity
     body: bytes  # 16-byte hash
-    rest: bytes  # of the frame, from the identity on
+    rest: bytes  # of its line, behind offset and time of receipt
+
+
+class Frame(Struct, frozen=True, gc=False):
+    """The records of one commit as the spool holds them."""
+
+    first: int  # offset of its first record
+    received_us: int  # microseconds since 1970, UTC
+    count: int
+    lines: bytes  # of the raw log, each with its end
+
+    @property
+    def end(self) -> int:
+        """The first offset behind it."""
+        return self.first + self.count
+
+    @property
+    def received_at(self) -> datetime:
+        """When its records came in."""
+        return _moment(self.received_us)
+
+    def since(self, offset: int) -> "Frame":
+        """Return it without what lies before an offset, which is no smaller than its first."""
+        gone = offset - self.first
+        *_, lines = self.lines.split(b"\n", gone)
+        return Frame(offset, self.received_us, self.count - gone, lines)
+
+    def records(self) -> list[RawRecord]:
+        """Return what it holds, as the raw log will."""
+        return _from_lines(self.lines)
 
 
 def prepare(record: Incoming) -> Prepared:
     """Return a record ready for any place; whatever can be wrong with it shows here."""
-    identity = identity_of(record.source.encode(), record.id.encode())
-    body = body_hash(record.body)
-    line = _encode_line(
-        _Line(record.source, record.id, record.content_type, record.body.decode(), record.ce)
+    line = _Line(record.source, record.id, record.content_type, record.body.decode(), record.ce)
+    return Prepared(
+        identity_of(record.source.encode(), record.id.encode()),
+        body_hash(record.body),
+        _to_json(line)[1:],
     )
-    return Prepared(identity, body, identity.hash + body + line[1:])
 
 
 def microseconds(moment: datetime) -> int:
@@ -117,26 +106,37 @@ def microseconds(moment: datetime) -> int:
     return (moment - EPOCH) // _MICROSECOND
 
 
-def encode(prepared: Prepared, *, offset: int, group: int, received_us: int) -> bytes:
-    """Return the bytes of a frame."""
-    rest = prepared.rest
-    length = _PLACE.size - _LENGTH.size + len(rest)
-    checked = _PLACE.pack(length, offset, group, received_us) + rest
+def encode(records: Sequence[Prepared], *, first: int, received_us: int) -> bytes:
+    """Return the bytes of a frame.
+
+    Args:
+        records: at least one.
+        first: offset of the first one; the others follow.
+        received_us: when they came in, in µs since 1970.
+    """
+    time = _to_json(_moment(received_us))
+    lines = [
+        b'{"offset":%d,"received_at":%b,%b\n' % (offset, time, record.rest)
+        for offset, record in enumerate(records, first)
+    ]
+    length = _PLACE.size - _LENGTH.size + sum(map(len, lines))
+    checked = b"".join((_PLACE.pack(length, first, received_us, len(records)), *lines))
     return _HEAD.pack(MAGIC, google_crc32c.value(checked)) + checked
 
 
 def frame_at(data: bytes, position: int) -> tuple[Frame, int] | None:
     """Return the frame at a position and the position after it, None if none is whole there."""
-    if position + _WHOLE.size > len(data):
+    if position + _BEFORE > len(data):
         return None
-    magic, check, length, *found = _WHOLE.unpack_from(data, position)
+    magic, check = _HEAD.unpack_from(data, position)
+    length, first, received_us, count = _PLACE.unpack_from(data, position + _HEAD.size)
     end = position + _UNCOUNTED + length
-    if magic != MAGIC or length < _SHORTEST or end > len(data):
+    if magic != MAGIC or end < position + _BEFORE or end > len(data):
         return None
     checked = data[position + _HEAD.size : end]
     if google_crc32c.value(checked) != check:
         return None
-    return Frame(*found, checked[_IN_LINE:]), end
+    return Frame(first, received_us, count, checked[_PLACE.size :]), end
 
 
 def frames(data: bytes, position: int = 0) -> Iterator[tuple[Frame, int]]:
@@ -146,24 +146,17 @@ def frames(data: bytes, position: int = 0) -> Iterator[tuple[Frame, int]]:
         position = found[1]
 
 
-def committed_after(data: bytes, position: int, expected: int) -> int | None:
-    """Return where a frame lies that proves that what is broken at `position` had been synced.
-
-    Args:
-        data: a segment.
-        position: of the first frame that is not whole.
-        expected: the offset that it should have had.
-    """
+def whole_after(data: bytes, position: int) -> int | None:
+    """Return where a whole frame begins behind a position, None if none does."""
     while (position := data.find(MAGIC, position + 1)) >= 0:
-        found = frame_at(data, position)
-        if found is not None and found[0].group > expected:
+        if frame_at(data, position) is not None:
             return position
     return None
 
 
 def identity_of(source: bytes, id_: bytes) -> Identity:
     """Return the identity of a record: no two pairs have the same name."""
-    name = _name(source, id_)
+    name = _LENGTH.pack(len(source)) + source + id_
     return Identity(identity_hash(name), name)
 
 
@@ -183,10 +176,5 @@ def _hash(data: bytes) -> bytes:
     return state.digest()
 
 
-def _name(source: bytes, id_: bytes) -> bytes:
-    return _LENGTH.pack(len(source)) + source + id_
-
-
-@lru_cache(maxsize=1)  # a group has one time of receipt
-def _json_time(received_us: int) -> bytes:
-    return _encode_line(EPOCH + received_us * _MICROSECOND)
+def _moment(received_us: int) -> datetime:
+    return EPOCH + received_us * _MICROSECOND

@@ -128,4 +128,3 @@ class Ledger:
     def close(self) -> None:
         """Close the file; views stay."""
         os.close(self._handle)
-

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from burnish.adapters.crash import crash_point
 from burnish.adapters.files import clear_unfinished, make_folder, sync_folder, write_durably
-from burnish.adapters.raw_object import encode_lines, object_key
+from burnish.adapters.raw_object import compressed, object_key
 from burnish.feedback.model import RawObject
 from burnish.kernel.clock import parse_time
 from burnish.kernel.digest import digest
@@ -50,11 +50,15 @@ class SealedFiles:
     def add(self, lines: Iterable[bytes], *, first: int, last: int, hour: datetime) -> Sealed:
         """Write the lines of the offsets `first` to `last`, and sync them.
 
-        `hour` is that of the first one's receipt.
+        Args:
+            lines: some at a time, each with its end.
+            first: offset of the first one.
+            last: offset of the last one.
+            hour: of the first one's receipt.
         """
         name = f"{first:020}_{last:020}_{hour.strftime(_HOUR)}{_SUFFIX}"
         path = self._folder / name
-        write_durably(path, encode_lines(lines))
+        write_durably(path, compressed(lines))
         crash_point("ingest.after_seal")
         return Sealed(path=path, first=first, last=last, hour=hour)
 

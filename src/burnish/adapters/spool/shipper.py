@@ -139,25 +139,28 @@ class Shipper:
     def _seal(self) -> None:
         """Write the next range: up to now, the size, or the hour's end, whichever comes first."""
         started = time.perf_counter()
-        first: Frame | None = None
-        lines: list[bytes] = []
+        sealing: list[Frame] = []
         size, hint = 0, self._hint
         for frame, after in self._spool.read(
             self._spool.persisted_offset, self._spool.end, self._hint
         ):
-            first = first or frame
-            same_hour = frame.received_us // _HOUR_US == first.received_us // _HOUR_US
-            if not same_hour or size >= self._settings.seal_bytes:
+            if sealing and (
+                frame.received_us // _HOUR_US != sealing[0].received_us // _HOUR_US
+                or size >= self._settings.seal_bytes
+            ):
                 break
-            lines.append(frame.line)
-            size += len(frame.rest)
+            sealing.append(frame)
+            size += len(frame.lines)
             hint = after
-        if first is None:
-            raise AssertionError("nothing is due while nothing is there")
-        last = first.offset + len(lines) - 1
-        self._files.add(lines, first=first.offset, last=last, hour=first.received_at)
+        first, end = sealing[0].first, sealing[-1].end
+        self._files.add(
+            [frame.lines for frame in sealing],
+            first=first,
+            last=end - 1,
+            hour=sealing[0].received_at,
+        )
         self._hint = hint
-        self._meter.sealed(time.perf_counter() - started, len(lines))
+        self._meter.sealed(time.perf_counter() - started, end - first)
 
     def _ship(self, sealed: Sealed) -> None:
         if sealed.last < self._spool.persisted_offset:  # a crash came between offset and removal
