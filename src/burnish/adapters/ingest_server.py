@@ -17,7 +17,7 @@ _log = structlog.get_logger("burnish.ingest")
 Beside = Callable[[asyncio.Event], Awaitable[None]]  # runs until the event, then ends its work
 
 CONNECTIONS: Final = 4096  # open at once
-_SWITCH_S: Final = 0.002  # less than Python's: the committer must not wait long for its turn
+_SWITCH_S: Final = 0.0005  # a tenth of Python's: the committer must not wait for the loop's turn
 _BACKLOG: Final = 1024  # connections that may wait to be accepted
 _FILES: Final = 256  # beside the connections: segments, database, objects
 _YOUNG_OBJECTS: Final = 20_000  # made before Python looks for garbage among them

@@ -10,7 +10,7 @@ from burnish.feedback.parse import attributes
 
 _END: Final = b"\r\n\r\n"
 _ORIGIN: Final = re.compile(rb"^[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")  # as proxies are told
-_ASKING: Final = (b"connection", b"expect", b"transfer-encoding", b"upgrade")
+_ASKING: Final = (b"expect", b"transfer-encoding", b"upgrade")
 _MOST: Final = 256  # remembered at once
 _MOST_BYTES: Final = 2 << 10  # of one that is remembered
 

@@ -99,6 +99,7 @@ class Spool:
     Raises:
         SpoolLocked: another process has it.
         SpoolDamaged: acknowledged records are broken on disk.
+        SpoolForeign: another version of Burnish wrote them.
     """
 
     def __init__(

@@ -23,7 +23,8 @@ from burnish.kernel.errors import Conflict, Unavailable
 
 _log = structlog.get_logger("burnish.spool")
 
-_HEADER: Final = b"BURNISH SPOOL 2\n"
+_KIND: Final = b"BURNISH SPOOL "
+_HEADER: Final = _KIND + b"2\n"
 _SUFFIX: Final = ".seg"
 # Something is used up, and will be free again; anything else means that the disk is broken.
 _PASSING: Final = FULL | {errno.EMFILE, errno.ENFILE}
@@ -35,6 +36,12 @@ class SpoolDamaged(Conflict):
     """A segment lost records that had been acknowledged; starting on would hide it."""
 
     code = "spool.damaged"
+
+
+class SpoolForeign(Conflict):
+    """A segment has a form that this version does not read."""
+
+    code = "spool.other_version"
 
 
 class NoRoom(Unavailable):
@@ -83,6 +90,7 @@ class Segments:
 
     Raises:
         SpoolDamaged: records are missing or broken that cannot be a torn tail.
+        SpoolForeign: another version wrote them.
     """
 
     def __init__(self, folder: Path, *, start: int, segment_bytes: int) -> None:
@@ -187,6 +195,12 @@ class Segments:
     def _recover(self, segment: _Segment) -> None:
         data = segment.path.read_bytes()
         whole = data.startswith(_HEADER)
+        if data.startswith(_KIND) and not whole:
+            raise SpoolForeign(
+                f"{segment.path} was written by another version of Burnish: start that one once "
+                "more, seal (POST /v1/seal), stop it, and start this one.",
+                path=str(segment.path),
+            )
         position, offset = len(_HEADER), segment.first
         for frame, after in frames(data, position):
             if frame.first != offset:
