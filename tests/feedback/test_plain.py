@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from burnish.feedback.model import RawRecord
 from burnish.feedback.parse import PLAIN, STRUCTURED, record_of
 from burnish.feedback.plain import plain, plain_message
-from burnish.feedback.schema import date_time
+from burnish.feedback.schema import date_time, is_date_time
 from burnish.feedback.verdict import verdict_of
 from burnish.kernel.errors import InvalidInput
 
@@ -110,7 +110,13 @@ def test_it_leaves_what_is_unusual_or_wrong(line: RawRecord) -> None:
 def test_a_time_is_read_by_the_letter_of_its_standard(data: st.DataObject) -> None:
     text = data.draw(
         st.sampled_from(
-            ["2026-05-01T10:00:00+00:00", "2026-05-01T10:00:00Z", "2026-05-01T10:00:00.5+09:00"]
+            [
+                "2026-05-01T10:00:00+00:00",
+                "2026-05-01T10:00:00Z",
+                "2026-05-01T10:00:00.5+09:00",
+                "0001-01-01T00:00:00+09:00",
+                "9999-12-31T23:59:59-09:00",
+            ]
         )
     )
     for _ in range(data.draw(st.integers(0, 3))):
@@ -118,6 +124,7 @@ def test_a_time_is_read_by_the_letter_of_its_standard(data: st.DataObject) -> No
         end = at + data.draw(st.integers(0, 2))
         text = text[:at] + data.draw(st.sampled_from([*"069-+:.,TtZzW /\0٣", ""])) + text[end:]
     moment = date_time(text)
+    assert is_date_time(text) == (moment is not None)
     if re.fullmatch(TIME, text, re.ASCII) is None:
         assert moment is None
     elif moment is not None:

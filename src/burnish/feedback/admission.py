@@ -19,7 +19,7 @@ from burnish.feedback.model import (
 from burnish.feedback.plain import Plain
 from burnish.feedback.prediction import Prediction, given_at
 from burnish.feedback.schema import malformed, shown
-from burnish.kernel.digest import hexadecimal
+from burnish.kernel.digest import is_address
 from burnish.kernel.objects import payload_key
 
 OWN_STORE: Final = "burnish:"  # "burnish:sha256:<hex>", by content
@@ -118,6 +118,8 @@ def own_payload_key(uri: str) -> str | None:
 
 
 def _admit_labels(record: FeedbackRecord | Plain, facts: ModelFacts) -> None:
+    if record.final in facts.labels and (record.predicted or record.final) in facts.labels:
+        return  # as nearly always
     ranks = facts.kind.endswith(_RANKS)
     for name, said in (("final", record.final), ("predicted", record.predicted)):
         if said is None:
@@ -135,11 +137,7 @@ def _is_uri(text: str) -> bool:
 
 
 def _in_own_store(uri: str) -> bool:
-    address = uri.removeprefix(OWN_STORE)
-    try:
-        return uri.startswith(OWN_STORE + "sha256:") and bool(hexadecimal(address))
-    except ValueError:
-        return False
+    return uri.startswith(OWN_STORE) and is_address(uri[len(OWN_STORE) :])
 
 
 def _split(uri: str) -> SplitResult | None:

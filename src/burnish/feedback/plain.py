@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from burnish.feedback.model import RawRecord, Selection
 from burnish.feedback.parse import PLAIN, TRACE
-from burnish.feedback.schema import FILES, date_time
+from burnish.feedback.schema import FILES, date_time, is_date_time
 
 _V1: Final = FILES[1]["properties"]
 _NUL: Final = "\\u0000"
@@ -57,27 +57,27 @@ def plain(raw: RawRecord) -> tuple[Plain, datetime] | None:
     """
     if raw.content_type != PLAIN or raw.ce or _NUL in raw.body:
         return None
-    return _read(raw.body)
+    said = _read(raw.body)
+    moment = None if said is None else date_time(said.occurred_at)
+    return None if said is None or moment is None else (said, moment)
 
 
 def plain_message(body: bytes, content_type: str, ce: Mapping[str, str]) -> Plain | None:
     """Return what a message says if it is plain and good; None: `parse` must judge it."""
     if content_type != PLAIN or (ce and ce.keys() != _TRACED) or _NUL_BYTES in body:
         return None
-    found = _read(body)
-    return None if found is None else found[0]
+    said = _read(body)
+    return said if said is not None and is_date_time(said.occurred_at) else None
 
 
-def _read(body: str | bytes) -> tuple[Plain, datetime] | None:
+def _read(body: str | bytes) -> Plain | None:
+    """Return what a body says, if it is plain and but for its time good."""
     try:
         said = _DECODE(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
-    moment = date_time(said.occurred_at)
-    if (
-        moment is None
-        or said.corrected is (said.predicted == said.final)
-        or (said.payload is None and said.prediction_id is None)
+    if said.corrected is (said.predicted == said.final) or (
+        said.payload is None and said.prediction_id is None
     ):
         return None
-    return said, moment
+    return said
