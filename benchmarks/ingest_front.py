@@ -39,7 +39,7 @@ def main() -> None:
                 batch=batch,
                 clients=clients,
                 seconds=seconds,
-                ready=int((12_000 if batch == 1 else 100) * seconds),
+                ready=int((70_000 if batch == 1 else 200) * seconds),
             )
             spent[f"{kind} {batch}"].append((front.cpu_s() - before) / records)
             return float(records / took)

@@ -18,7 +18,7 @@ from kit.rounds import QUICK_ROUNDS, ROUNDS, arguments, interleaved, median, rat
 from support.rabbitmq import SERVER, Broker
 
 IN_FLIGHT = 64
-READY = 25_000  # records a second that are made beforehand
+READY = 45_000  # records a second that are made beforehand
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from burnish.feedback.model import RawRecord
 from burnish.feedback.parse import PLAIN, STRUCTURED, record_of
-from burnish.feedback.plain import plain
-from burnish.feedback.schema import date_time
+from burnish.feedback.plain import plain, plain_message
+from burnish.feedback.schema import date_time, is_date_time
 from burnish.feedback.verdict import verdict_of
 from burnish.kernel.errors import InvalidInput
 
@@ -53,6 +53,8 @@ def raw(body: str, content_type: str = PLAIN, **changes: Any) -> RawRecord:
 def agrees(line: RawRecord) -> bool:
     """Tell whether the quick way took the line; raise unless it then says what `parse` says."""
     found = plain(line)
+    message = plain_message(line.body.encode(), line.content_type, line.ce)
+    assert message == (None if found is None else found[0])
     if found is None:
         return False
     quick, moment = found
@@ -108,7 +110,13 @@ def test_it_leaves_what_is_unusual_or_wrong(line: RawRecord) -> None:
 def test_a_time_is_read_by_the_letter_of_its_standard(data: st.DataObject) -> None:
     text = data.draw(
         st.sampled_from(
-            ["2026-05-01T10:00:00+00:00", "2026-05-01T10:00:00Z", "2026-05-01T10:00:00.5+09:00"]
+            [
+                "2026-05-01T10:00:00+00:00",
+                "2026-05-01T10:00:00Z",
+                "2026-05-01T10:00:00.5+09:00",
+                "0001-01-01T00:00:00+09:00",
+                "9999-12-31T23:59:59-09:00",
+            ]
         )
     )
     for _ in range(data.draw(st.integers(0, 3))):
@@ -116,6 +124,7 @@ def test_a_time_is_read_by_the_letter_of_its_standard(data: st.DataObject) -> No
         end = at + data.draw(st.integers(0, 2))
         text = text[:at] + data.draw(st.sampled_from([*"069-+:.,TtZzW /\0٣", ""])) + text[end:]
     moment = date_time(text)
+    assert is_date_time(text) == (moment is not None)
     if re.fullmatch(TIME, text, re.ASCII) is None:
         assert moment is None
     elif moment is not None:
@@ -126,3 +135,15 @@ def test_a_time_is_read_by_the_letter_of_its_standard(data: st.DataObject) -> No
 def test_parse_refuses_what_breaks_the_schema() -> None:
     with pytest.raises(InvalidInput):
         record_of(raw(msgspec.json.encode(GOOD | {"schema_version": 1.0}).decode()))
+
+
+def test_a_message_may_be_traced_but_else_have_no_attributes() -> None:
+    body = msgspec.json.encode(GOOD)
+    assert plain_message(body, PLAIN, {"traceparent": "00-0-0-00"}) is not None
+    assert plain_message(body, PLAIN, {"specversion": "1.0"}) is None
+    assert plain_message(body, STRUCTURED, {}) is None
+
+
+def test_a_message_that_is_not_utf_8_is_left_to_parse() -> None:
+    body = msgspec.json.encode(GOOD).replace(b'"kim"', b'"k\xffm"')
+    assert plain_message(body, PLAIN, {}) is None

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burnish.ingest.bodies import Gone, InFlight
-from burnish.ingest.connections import Connections
+from burnish.ingest.connections import Connections, Respond
 from burnish.ingest.http import Answer, Request, problem_answer
 from burnish.kernel.errors import BurnishError
 
@@ -33,13 +33,21 @@ class House:
     most: int = 100
     port: int = 0
     seen: list[str] = field(default_factory=list)
+    tasks: set[asyncio.Task[Answer | None]] = field(default_factory=set)
     told: threading.Event = field(default_factory=threading.Event)
     ready: threading.Event = field(default_factory=threading.Event)
     stop: Callable[[], None] = lambda: None
     drained: bool | None = None
 
-    async def answer(self, request: Request) -> Answer | None:
-        self.seen.append(f"{request.method} {request.path}")
+    def answer(self, request: Request, respond: Respond) -> None:
+        task = asyncio.get_running_loop().create_task(self.answered(request))
+        self.tasks.add(task)
+        task.add_done_callback(lambda task: respond(task.result()))
+
+    async def answered(self, request: Request) -> Answer | None:
+        head = request.head
+        said = head.header(b"x-say")
+        self.seen.append(f"{head.method} {head.path}" + (f" {said}" if said else ""))
         try:
             with InFlight(CAP).hold() as hold:
                 body = await request.body(hold, cap=CAP, deadline_s=5.0)
@@ -175,6 +183,44 @@ def test_requests_sent_ahead_are_answered_in_their_order(house: House) -> None:
         assert found == [*(b"wait %d" % number for number in range(20)), b"last"]
 
 
+def test_a_head_that_comes_again_says_what_it_said(house: House) -> None:
+    bodies = [b"one" + END, END + b"two", b"three!!"]
+    with Client(house) as client:
+        for _ in range(3):
+            for body in bodies:
+                for word in ("left", "rite"):
+                    client.send(post(body, f"x-say: {word}"))
+                    assert client.reply().body == body
+    assert house.seen == ["POST / left", "POST / rite"] * 9
+
+
+def test_a_head_that_came_before_may_come_in_pieces_or_with_the_next_request(house: House) -> None:
+    data = post(b"again")
+    with Client(house) as client:
+        client.send(data)
+        assert client.reply().body == b"again"
+        for end in (5, data.find(END) + 2, len(data) - 2):
+            client.send(data[:end])
+            time.sleep(STALL_S)
+            client.send(data[end:])
+            assert client.reply().body == b"again"
+        client.send(data + data + data[:5])
+        client.send(data[5:])
+        assert [client.reply().body for _ in range(3)] == [b"again"] * 3
+
+
+def test_after_a_last_request_none_is_taken_even_if_its_head_is_known(house: House) -> None:
+    with Client(house) as client:
+        client.send(post(b"known"))
+        client.reply()
+        client.send(post(b"wait", "connection: close"))
+        client.send(post(b"known"))
+        house.told.set()
+        assert client.reply().body == b"wait"
+        assert client.is_ended()
+    assert len(house.seen) == 2
+
+
 @settings(max_examples=60)
 @given(
     bodies=st.lists(st.binary(max_size=300), min_size=1, max_size=5),
@@ -184,14 +230,18 @@ def test_requests_sent_ahead_are_answered_in_their_order(house: House) -> None:
 def test_bytes_may_come_in_any_pieces(
     shared: House, bodies: list[bytes], cuts: list[int], chunked: bool
 ) -> None:
-    data = b"".join(chunks(body) if chunked else post(body) for body in bodies)
+    requests = [chunks(body) if chunked else post(body) for body in bodies]
+    data = b"".join(requests)
+    expected = [b"x" * (8 << 20) if one.startswith(b"many") else one for one in bodies]
     with Client(shared) as client:
         for cut in cuts:
             client.send(data[:cut])
             data = data[cut:]
         client.send(data)
-        expected = [b"x" * (8 << 20) if one.startswith(b"many") else one for one in bodies]
         assert [client.reply().body for _ in bodies] == expected
+        for request, body in zip(requests * 2, expected * 2, strict=True):  # each in one piece
+            client.send(request)
+            assert client.reply().body == body
 
 
 @pytest.fixture(name="shared", scope="module")

@@ -49,13 +49,18 @@ def object_key(
 
 def encode(records: Iterable[RawRecord]) -> bytes:
     """Return the bytes of an object: one record a line, compressed."""
+    rest = iter(records)
+    return compressed(map(_ENCODER.encode_lines, iter(lambda: list(islice(rest, _RECORDS)), [])))
+
+
+def compressed(lines: Iterable[bytes]) -> bytes:
+    """Return the bytes of an object from its lines, some at a time, each with its end."""
     sink = io.BytesIO()
     with zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).stream_writer(
         sink, closefd=False
     ) as writer:
-        rest = iter(records)
-        while some := list(islice(rest, _RECORDS)):
-            writer.write(_ENCODER.encode_lines(some))
+        for some in lines:
+            writer.write(some)
     return sink.getvalue()
 
 

@@ -16,9 +16,10 @@ from burnish.feedback.model import (
     UnknownLabel,
     UnknownModel,
 )
+from burnish.feedback.plain import Plain
 from burnish.feedback.prediction import Prediction, given_at
 from burnish.feedback.schema import malformed, shown
-from burnish.kernel.digest import hexadecimal
+from burnish.kernel.digest import is_address
 from burnish.kernel.objects import payload_key
 
 OWN_STORE: Final = "burnish:"  # "burnish:sha256:<hex>", by content
@@ -30,7 +31,7 @@ _RANKS: Final = "-embedding"  # kinds whose answers are ranked: a record may gra
 _READS_TEXT: Final = "text-"  # kinds whose input may stand in the record itself
 
 
-def admit(record: FeedbackRecord, models: Mapping[str, ModelFacts]) -> None:
+def admit(record: FeedbackRecord | Plain, models: Mapping[str, ModelFacts]) -> None:
     """Check a record against the published facts of its model.
 
     Raises:
@@ -56,7 +57,11 @@ def admit(record: FeedbackRecord, models: Mapping[str, ModelFacts]) -> None:
 
 
 def check_prediction(
-    record: FeedbackRecord, prediction: Prediction | None, window: timedelta, *, received: datetime
+    record: FeedbackRecord | Plain,
+    prediction: Prediction | None,
+    window: timedelta,
+    *,
+    received: datetime,
 ) -> None:
     """Check the prediction that a record names against what the prediction log says of it.
 
@@ -112,7 +117,9 @@ def own_payload_key(uri: str) -> str | None:
     return payload_key(uri.removeprefix(OWN_STORE)) if _in_own_store(uri) else None
 
 
-def _admit_labels(record: FeedbackRecord, facts: ModelFacts) -> None:
+def _admit_labels(record: FeedbackRecord | Plain, facts: ModelFacts) -> None:
+    if record.final in facts.labels and (record.predicted or record.final) in facts.labels:
+        return  # as nearly always
     ranks = facts.kind.endswith(_RANKS)
     for name, said in (("final", record.final), ("predicted", record.predicted)):
         if said is None:
@@ -130,11 +137,7 @@ def _is_uri(text: str) -> bool:
 
 
 def _in_own_store(uri: str) -> bool:
-    address = uri.removeprefix(OWN_STORE)
-    try:
-        return uri.startswith(OWN_STORE + "sha256:") and bool(hexadecimal(address))
-    except ValueError:
-        return False
+    return uri.startswith(OWN_STORE) and is_address(uri[len(OWN_STORE) :])
 
 
 def _split(uri: str) -> SplitResult | None:

@@ -1,9 +1,10 @@
-"""The quick way to read the lines that nearly all lines are: plain JSON, a label, nothing odd.
+"""The quick way to read what nearly all records are: plain JSON, a label, nothing odd.
 
-A dataset build reads millions of lines. What this reads it reads as `parse` does (a test compares
-them); whatever it is not sure of it leaves to `parse`, and says None.
+A front judges thousands a second, a dataset build reads millions. What this reads it reads as
+`parse` does (a test compares them); whatever it is not sure of it leaves to `parse`, and says None.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
@@ -11,11 +12,13 @@ import msgspec
 from msgspec import Meta, Struct
 
 from burnish.feedback.model import RawRecord, Selection
-from burnish.feedback.parse import PLAIN
-from burnish.feedback.schema import FILES, date_time
+from burnish.feedback.parse import PLAIN, TRACE
+from burnish.feedback.schema import FILES, date_time, is_date_time
 
 _V1: Final = FILES[1]["properties"]
 _NUL: Final = "\\u0000"
+_NUL_BYTES: Final = _NUL.encode()
+_TRACED: Final = frozenset([TRACE])
 
 _Name = Annotated[str, Meta(min_length=1, max_length=255)]
 _Model = Annotated[str, Meta(min_length=1, max_length=63)]
@@ -25,7 +28,7 @@ _Prediction = Annotated[str, Meta(pattern=_V1["prediction_id"]["pattern"])]
 
 
 class Plain(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """What such a line says: a record of schema version 1 with its identity beside it."""
+    """What such a record says: schema version 1, with its identity beside it."""
 
     source: _Name
     id: _Name
@@ -48,21 +51,33 @@ _DECODE: Final = msgspec.json.Decoder(Plain).decode
 
 
 def plain(raw: RawRecord) -> tuple[Plain, datetime] | None:
-    """Return what a line says, and of when, if it is plain and good.
+    """Return what a line of the raw log says, and of when, if it is plain and good.
 
     None: `parse` must judge it.
     """
     if raw.content_type != PLAIN or raw.ce or _NUL in raw.body:
         return None
+    said = _read(raw.body)
+    moment = None if said is None else date_time(said.occurred_at)
+    return None if said is None or moment is None else (said, moment)
+
+
+def plain_message(body: bytes, content_type: str, ce: Mapping[str, str]) -> Plain | None:
+    """Return what a message says if it is plain and good; None: `parse` must judge it."""
+    if content_type != PLAIN or (ce and ce.keys() != _TRACED) or _NUL_BYTES in body:
+        return None
+    said = _read(body)
+    return said if said is not None and is_date_time(said.occurred_at) else None
+
+
+def _read(body: str | bytes) -> Plain | None:
+    """Return what a body says, if it is plain and but for its time good."""
     try:
-        said = _DECODE(raw.body)
+        said = _DECODE(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
-    moment = date_time(said.occurred_at)
-    if (
-        moment is None
-        or said.corrected is (said.predicted == said.final)
-        or (said.payload is None and said.prediction_id is None)
+    if said.corrected is (said.predicted == said.final) or (
+        said.payload is None and said.prediction_id is None
     ):
         return None
-    return said, moment
+    return said

@@ -10,7 +10,7 @@ error tells. A file that uses anything else does not load: nothing in it is sile
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 from importlib.resources import files
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ DEFAULT_VERSION: Final = 1  # of a record that does not say
 _DATE_TIME: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
-_IN_UTC: Final = ("Z", "+00:00")
+_USUAL_ENDS: Final = frozenset({(20, "Z"), (25, "+:"), (25, "-:")})  # Z, or ±hh:mm
 _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "string": (str,),
     "integer": (int,),
@@ -161,8 +161,7 @@ def schema(version: object) -> Schema:
 
 def date_time(value: str) -> datetime | None:
     """Return the moment that an RFC 3339 text names, None if it is none or names none."""
-    # Of the form that most clocks write, Python's parser is as strict, and alone in half the time.
-    if value[4:17:3] != "--T::" or value[19:] not in _IN_UTC:
+    if not _is_usual(value):
         if _DATE_TIME.fullmatch(value) is None:
             return None
         value = value.upper()
@@ -174,7 +173,19 @@ def date_time(value: str) -> datetime | None:
 
 def is_date_time(value: str) -> bool:
     """Tell whether a text is an RFC 3339 time that there is."""
+    if _is_usual(value):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            return False
+        if MINYEAR < moment.year < MAXYEAR:  # then it has a year in UTC, too
+            return True
     return date_time(value) is not None
+
+
+def _is_usual(value: str) -> bool:
+    """Tell whether it has the form that most clocks write; of that Python's parser is as strict."""
+    return value[4:17:3] == "--T::" and (len(value), value[19::3]) in _USUAL_ENDS
 
 
 def _enum(wanted: Any) -> Check:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from burnish.feedback.journey import FeedbackUnknown
 from burnish.feedback.model import MalformedFeedback, Published
-from burnish.feedback.parse import PLAIN, attributes
+from burnish.feedback.parse import PLAIN
 from burnish.feedback.ports import (
     Directory,
     FeedbackLog,
@@ -22,6 +22,7 @@ from burnish.ingest import openapi
 from burnish.ingest.answers import Health, Place, Sealed
 from burnish.ingest.bodies import Gone, Hold, InFlight, expanded
 from burnish.ingest.completions import Completions
+from burnish.ingest.connections import Respond
 from burnish.ingest.encodings import UnknownEncoding, expander
 from burnish.ingest.http import (
     Answer,
@@ -32,7 +33,7 @@ from burnish.ingest.http import (
     problem_answer,
 )
 from burnish.ingest.messages import Message
-from burnish.ingest.records import Records
+from burnish.ingest.records import One, Records
 from burnish.kernel.errors import (
     BurnishError,
     Forbidden,
@@ -47,6 +48,7 @@ from burnish.kernel.trace import parse_traceparent
 _log = structlog.get_logger("burnish.ingest")
 
 ROLES: Final = frozenset({"admin", "reviewer"})  # who may judge
+_ONE: Final = "/v1/feedback"
 _BEARER: Final = "bearer "
 _MAX_CONTENT_TYPE: Final = 255
 _SHOWN: Final = 80  # characters of a path or method, in an error
@@ -98,10 +100,12 @@ class IngestApp:
         self._in_flight = InFlight(self._limits.in_flight_bytes)
         self._sealed: Completions[int] = Completions()
         self._found: Completions[int | BurnishError | None] = Completions()
+        self._tasks: set[asyncio.Task[Answer | None]] = set()
+        self._looked_up: Published | None = None
         self._welcome: tuple[Published, bytes] | None = None
         self._openapi = openapi.document()
         self._routes: Mapping[str, tuple[str, Handler]] = {
-            "/v1/feedback": ("POST", self._one),
+            _ONE: ("POST", self._one),
             "/v1/feedback/batch": ("POST", self._batch),
             "/v1/feedback/place": ("GET", self._place),
             "/v1/seal": ("POST", self._seal),
@@ -111,33 +115,81 @@ class IngestApp:
             "/openapi.json": ("GET", self._document),
         }
 
-    async def __call__(self, request: Request) -> Answer | None:
-        """Answer one request; None if its client has left."""
+    def __call__(self, request: Request, respond: Respond) -> None:
+        """Begin to answer a request; `respond` is told None if its client has left."""
+        if not self._quickly(request, respond):
+            self._at_length(request, respond)
+
+    def _quickly(self, request: Request, respond: Respond) -> bool:
+        """Take a record that is all there, without a task that waits for it.
+
+        Tell whether it may be one with which nothing is wrong: any other is answered at length.
+        """
+        head, body = request.head, request.incoming
+        if head.path != _ONE or head.method != "POST" or head.content_encoding or not body.ended:
+            return False
+        hold = self._in_flight.hold()
+
+        def done(given: One | BurnishError | None) -> None:
+            hold.end()
+            if given is None:
+                self._at_length(request, respond)
+            elif isinstance(given, BurnishError):
+                respond(self._refused(request, given))
+            else:
+                respond(json_answer(*given))
+
+        try:
+            published = self._authorised(request)
+            data = body.whole_now(hold, cap=self._limits.record_bytes)
+            message = Message(data, (head.content_type or PLAIN)[:_MAX_CONTENT_TYPE], head.ce)
+            if self._records.quickly(message, published, done):
+                return True
+        except Exception:  # noqa: BLE001, S110 - it comes up again at length, and is answered there
+            pass
+        hold.end()
+        return False
+
+    def _at_length(self, request: Request, respond: Respond) -> None:
+        def ended(task: asyncio.Task[Answer | None]) -> None:
+            self._tasks.discard(task)
+            if not task.cancelled():  # as at the process's end
+                respond(task.result())
+
+        task = asyncio.get_running_loop().create_task(self._answered(request))
+        self._tasks.add(task)
+        task.add_done_callback(ended)
+
+    async def _answered(self, request: Request) -> Answer | None:
+        """Return the answer to a request, None if its client has left."""
         try:
             return await self._answer(request)
         except Gone:
             return None
         except BurnishError as error:
-            trace_id = self._trace_id(request)
-            _log.info("request.refused", trace_id=trace_id, path=request.path, code=error.code)
             if not isinstance(error, TooSlow):
                 await request.discard()
-            return problem_answer(error, trace_id)
+            return self._refused(request, error)
         except Exception:  # noqa: BLE001 - one request's mistake is answered, and logged, as such
             trace_id = self._trace_id(request)
-            _log.exception("request.failed", trace_id=trace_id, path=request.path)
+            _log.exception("request.failed", trace_id=trace_id, path=request.head.path)
             return problem_answer(BurnishError("Our mistake; it is in the log."), trace_id)
 
+    def _refused(self, request: Request, error: BurnishError) -> Answer:
+        trace_id = self._trace_id(request)
+        _log.info("request.refused", trace_id=trace_id, path=request.head.path, code=error.code)
+        return problem_answer(error, trace_id)
+
     async def _answer(self, request: Request) -> Answer:
-        method, handler = self._routes.get(request.path, (None, None))
+        method, handler = self._routes.get(request.head.path, (None, None))
         if method is None or handler is None:
-            raise NotFound.of("path", request.path[:_SHOWN])
+            raise NotFound.of("path", request.head.path[:_SHOWN])
         allow = f"{method}, HEAD, OPTIONS" if method == _GET else f"{method}, OPTIONS"
-        if request.method == "OPTIONS":
+        if request.head.method == "OPTIONS":
             return Answer(204, b"", headers=[("allow", allow)])
-        if request.method != method and (request.method, method) != ("HEAD", _GET):
+        if request.head.method != method and (request.head.method, method) != ("HEAD", _GET):
             raise WrongMethod(
-                f"{request.method[:_SHOWN]} is no method of {request.path}: use {allow}.",
+                f"{request.head.method[:_SHOWN]} is no method of {request.head.path}: use {allow}.",
                 allow=allow,
             )
         return await handler(request)
@@ -155,7 +207,7 @@ class IngestApp:
     async def _place(self, request: Request) -> Answer:
         """Say where an accepted record stands: also one that is in the spool alone."""
         self._authorised(request)
-        source, id_ = request.parameter("source"), request.parameter("id")
+        source, id_ = request.head.parameter("source"), request.head.parameter("id")
         if source is None or id_ is None:
             raise InvalidInput("source and id are missing: name the record in the query.")
         future, done = self._found.expect()
@@ -227,8 +279,8 @@ class IngestApp:
 
         Raises TooLarge or Backpressure for what it would become.
         """
-        content_type = (request.header(b"content-type") or PLAIN)[:_MAX_CONTENT_TYPE]
-        encoding = request.header(b"content-encoding")
+        content_type = (request.head.content_type or PLAIN)[:_MAX_CONTENT_TYPE]
+        encoding = request.head.content_encoding
         try:
             if encoding is not None and (expand := expander(encoding)) is not None:
                 body = await expanded(body, expand, hold, cap=cap)
@@ -236,19 +288,28 @@ class IngestApp:
             named = (encoding or "")[:_MAX_CONTENT_TYPE]
             return Message(body, content_type, {}, error=error, content_encoding=named)
         try:
-            return Message(body, content_type, attributes(request.headers))
+            return Message(body, content_type, request.head.ce)
         except MalformedFeedback as error:
             return Message(body, content_type, {}, error=error)
 
     def _authorised(self, request: Request) -> Published:
         """Return the directory if the bearer may judge. Raises Unauthenticated, Forbidden."""
-        published = self._directory.current()
-        given = request.header(b"authorization") or ""
-        known = published, hashlib.sha256(given.encode("latin-1")).digest()
+        published = self._published()
+        known = published, request.head.authority
         if known != self._welcome:  # who came last, which is nearly always who comes again
-            self._authorise(published, given)
+            self._authorise(published, request.head.header(b"authorization") or "")
             self._welcome = known
         return published
+
+    def _published(self) -> Published:
+        """Return the directory, looked for once in each turn of the event loop."""
+        if self._looked_up is None:
+            self._looked_up = self._directory.current()
+            asyncio.get_running_loop().call_soon(self._look_again)
+        return self._looked_up
+
+    def _look_again(self) -> None:
+        self._looked_up = None
 
     def _authorise(self, published: Published, given: str) -> None:
         if not given.lower().startswith(_BEARER):
@@ -261,5 +322,5 @@ class IngestApp:
             raise Forbidden(f"The token's role {key.role!r} may not send feedback.")
 
     def _trace_id(self, request: Request) -> str:
-        context = parse_traceparent(request.header(b"traceparent"))
+        context = parse_traceparent(request.head.header(b"traceparent"))
         return context.trace_id if context else self._new_trace_id()

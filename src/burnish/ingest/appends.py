@@ -5,14 +5,17 @@ the interpreter from each other at every system call: so all that came at once m
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
+import structlog
 from msgspec import Struct
 
 from burnish.feedback.model import Incoming, Receipt
 from burnish.feedback.ports import FeedbackLog, Receipts
 from burnish.kernel.errors import BurnishError
+
+_log = structlog.get_logger("burnish.ingest")
 
 _CALL_BYTES: Final = 4 << 20  # of bodies in one call, or one request: it is one write
 
@@ -21,7 +24,7 @@ class _Append(Struct):
     """What one request wants to append."""
 
     records: Sequence[Incoming]
-    future: asyncio.Future[Sequence[Receipt]]
+    done: Callable[[Receipts], None]
 
 
 class Appends:
@@ -32,17 +35,29 @@ class Appends:
         self._turn: list[_Append] = []
         self._bytes = 0
 
-    async def append(self, records: Sequence[Incoming]) -> Sequence[Receipt]:
-        """Return a receipt per record once they are durable. Raises Backpressure, Unavailable."""
-        loop = asyncio.get_running_loop()
-        one = _Append(records, loop.create_future())
+    def add(self, records: Sequence[Incoming], done: Callable[[Receipts], None]) -> None:
+        """Append records, and call `done` in the loop's thread, as the log's port says."""
         if not self._turn:
-            loop.call_soon(self._flush)
-        self._turn.append(one)
-        self._bytes += sum(len(record.body) for record in records)
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._turn.append(_Append(records, done))
+        for record in records:
+            self._bytes += len(record.body)
         if self._bytes >= _CALL_BYTES:
             self._flush()
-        return await one.future
+
+    async def append(self, records: Sequence[Incoming]) -> Sequence[Receipt]:
+        """Return a receipt per record once they are durable. Raises Backpressure, Unavailable."""
+        future: asyncio.Future[Receipts] = asyncio.get_running_loop().create_future()
+
+        def done(receipts: Receipts) -> None:
+            if not future.done():  # its client may have left
+                future.set_result(receipts)
+
+        self.add(records, done)
+        receipts = await future
+        if isinstance(receipts, BurnishError):
+            raise receipts
+        return receipts
 
     def _flush(self) -> None:
         turn, self._turn, self._bytes = self._turn, [], 0
@@ -56,16 +71,14 @@ class Appends:
         try:
             self._log.append([record for one in turn for record in one.records], done)
         except BurnishError as error:
-            _tell(turn, error)
+            loop.call_soon(_tell, turn, error)
 
 
 def _tell(turn: Sequence[_Append], receipts: Receipts) -> None:
     position = 0
     for one in turn:
         first, position = position, position + len(one.records)
-        if one.future.done():  # its client may have left
-            continue
-        if isinstance(receipts, BurnishError):
-            one.future.set_exception(receipts)
-        else:
-            one.future.set_result(receipts[first:position])
+        try:
+            one.done(receipts if isinstance(receipts, BurnishError) else receipts[first:position])
+        except Exception:  # noqa: BLE001 - one's mistake concerns nobody else
+            _log.exception("append.failed")

@@ -40,7 +40,7 @@ class InFlight:
         return self._held
 
     def hold(self) -> "Hold":
-        """Return a request's share, to be entered; leaving it gives all of it back."""
+        """Return a request's share, to be entered or ended: that gives all of it back."""
         return Hold(self)
 
     def check(self, size: int) -> None:
@@ -73,6 +73,10 @@ class Hold:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Give all of it back."""
         self.drop(self._mine)
 
     def take(self, size: int) -> None:
@@ -105,6 +109,14 @@ class Body:
         self._lost = False
         self.size = 0  # bytes that wait for the reader
         self.ended = False  # whether all of it has arrived
+
+    @classmethod
+    def of(cls, data: bytes) -> "Body":
+        """Return one that has arrived."""
+        body = cls(_nothing)
+        body._parts.append(data)
+        body.size, body.ended = len(data), True
+        return body
 
     def arrived(self, part: bytes) -> None:
         """Add bytes."""
@@ -149,16 +161,19 @@ class Body:
             if self.ended:
                 return b"".join(parts)
 
-    def at_once(self, hold: Hold, *, cap: int) -> bytes:
+    def whole_now(self, hold: Hold, *, cap: int) -> bytes:
         """Return all of it, counted, once it has ended. Raises TooLarge, Backpressure."""
         if self.size > cap:
             raise too_large(cap)
         hold.take(self.size)
-        return self._taken()
+        return self._joined()
 
     def _taken(self) -> bytes:
-        parts, self._parts, self.size = self._parts, [], 0
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        data, self._parts, self.size = self._joined(), [], 0
+        return data
+
+    def _joined(self) -> bytes:
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -191,3 +206,7 @@ async def expanded(body: bytes, expand: Expand, hold: Hold, *, cap: int) -> byte
 def too_large(cap: int, noun: str = "body") -> TooLarge:
     """Return the error for a body beyond its cap, in bytes."""
     return TooLarge(f"The {noun} has more than {cap} bytes: send less at a time.", limit=cap)
+
+
+def _nothing() -> None:
+    """Ask for no more, since all is there."""

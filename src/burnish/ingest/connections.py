@@ -8,13 +8,14 @@ cost more than the whole work on a record (decision 0030).
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from email.utils import formatdate
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 import httptools
 
 from burnish.ingest.bodies import Body
+from burnish.ingest.heads import Head, Heads
 from burnish.ingest.http import Answer, Request, problem_answer
 from burnish.kernel.errors import BurnishError, Unavailable, Unreadable
 
@@ -24,7 +25,7 @@ _LOOK_S: Final = 0.25  # how often deadlines are looked at
 _RETRY_S: Final = 1
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-Answering = Callable[[Request], Awaitable[Answer | None]]  # None: nobody waits for an answer
+Respond = Callable[[Answer | None], None]  # None: nobody waits for an answer
 
 
 class NoRequest(Unreadable):
@@ -51,11 +52,19 @@ class Crowded(Unavailable):
     code = "request.crowded"
 
 
+class Answering(Protocol):
+    """What a front does with a request."""
+
+    def __call__(self, request: Request, respond: Respond) -> None:
+        """Begin to answer it; `respond` is called later, once, in the loop's thread."""
+        ...
+
+
 class Connections:
     """All connections of a front; calling it makes one, as an event loop's server wants it.
 
     Args:
-        answer: answers a request; whatever it raises is a mistake of its own.
+        answer: answers a request.
         new_trace_id: makes one for what is no request.
         deadline_s: seconds that a client may take for its headers, from the moment when it connects
             or has its last answer: an idle connection ends as a slow one does.
@@ -73,6 +82,7 @@ class Connections:
         self.answer = answer
         self.deadline_s = deadline_s
         self.date = b""
+        self.heads = Heads()
         self.open: set[Connection] = set()
         self._new_trace_id = new_trace_id
         self._most = most
@@ -136,15 +146,16 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._deadline: float | None = None  # of the loop's time; for headers, or for our answer
+        self._is_between = True  # no part of a request has come
         self._in_head = True
         self._heads = 0  # that have arrived whole
         self._head_bytes = 0  # of the one that has not
         self._target = b""
+        self._head: Head | None = None  # that came last
         self._headers: list[tuple[bytes, bytes]] = []
         self._arriving: Request | None = None  # whose body is not all there
         self._current: Request | None = None  # which is being answered
         self._waiting: deque[Request] = deque()  # sent ahead of their turn
-        self._task: asyncio.Task[None] | None = None
         self._last = False  # nothing that comes from now on is a request
         self._wrong: BurnishError | None = None  # with what came while that one is under way
         self._is_waited_for = False  # the client sends its body once we ask for it
@@ -170,21 +181,12 @@ class Connection(asyncio.Protocol):
         """Take in what has come."""
         if self._last and self._arriving is None:
             return
-        heads = self._heads if self._in_head else None
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._last = True  # what follows would be another protocol, which we do not speak
-        except httptools.HttpParserInvalidMethodError:
-            self._refuse(MethodUnknown("The request begins with no method of HTTP that we know."))
-        except httptools.HttpParserError as error:
-            self._refuse(NoRequest(f"This is no HTTP/1.1 request: {error}."))
-        else:
-            if self._in_head and self._heads == heads:  # all of it was a part of one head
-                self._head_bytes += len(data)
-                if self._head_bytes > _HEAD_BYTES:
-                    detail = f"The headers have more than {_HEAD_BYTES} bytes: send fewer."
-                    self._refuse(HeadTooLarge(detail, limit=_HEAD_BYTES))
+        wrong = self._take_in(data)
+        if self._current is None and self._waiting:
+            self._begin(self._waiting.popleft())
+        self._set_reading()
+        if wrong is not None:
+            self._refuse(wrong)
 
     def eof_received(self) -> bool:
         """Note that the client sends no more; tell whether it may still get an answer."""
@@ -204,6 +206,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """Forget the last request's head (called by the parser, as all `on_`)."""
+        self._is_between = False
         self._target, self._headers = b"", []
 
     def on_url(self, url: bytes) -> None:
@@ -217,21 +220,17 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Begin a request, or let it wait for its turn."""
-        request = Request(
+        head = Head(
             self._parser.get_method().decode("latin-1"),
             self._target,
             self._headers,
-            Body(self._wanted),
             keep_alive=self._parser.should_keep_alive(),
         )
+        self._head = head
         self._in_head, self._heads, self._head_bytes = False, self._heads + 1, 0
-        self._is_waited_for = request.waits
-        self._arriving = request
-        if self._current is None:
-            self._begin(request)
-        else:
-            self._waiting.append(request)
-            self._set_reading()
+        self._is_waited_for = head.waits
+        self._arriving = Request(head, Body(self._wanted))
+        self._waiting.append(self._arriving)
 
     def on_body(self, part: bytes) -> None:
         """Hand on a part of the body."""
@@ -244,7 +243,7 @@ class Connection(asyncio.Protocol):
         """End the body."""
         if self._arriving is not None:
             self._arriving.incoming.end()
-        self._arriving, self._in_head = None, True
+        self._arriving, self._in_head, self._is_between = None, True, True
 
     def look(self, now: float) -> None:
         """End it if its time is up."""
@@ -262,12 +261,39 @@ class Connection(asyncio.Protocol):
         """End it now."""
         self._transport.abort()
 
+    def _take_in(self, data: bytes) -> BurnishError | None:
+        """Let requests wait for their turn, as they come; return what is wrong with the last."""
+        between = self._is_between
+        if between and (found := self._house.heads.find(data)) is not None:
+            self._waiting.append(Request(found[0], Body.of(found[1])))
+            return None
+        heads = self._heads if self._in_head else None
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._last = True  # what follows would be another protocol, which we do not speak
+        except httptools.HttpParserInvalidMethodError:
+            return MethodUnknown("The request begins with no method of HTTP that we know.")
+        except httptools.HttpParserError as error:
+            return NoRequest(f"This is no HTTP/1.1 request: {error}.")
+        else:
+            if self._in_head and self._heads == heads:  # all of it was a part of one head
+                self._head_bytes += len(data)
+                if self._head_bytes > _HEAD_BYTES:
+                    detail = f"The headers have more than {_HEAD_BYTES} bytes: send fewer."
+                    return HeadTooLarge(detail, limit=_HEAD_BYTES)
+            elif between and self._is_between and self._head is not None:
+                self._house.heads.learn(data, self._head)
+        return None
+
     def _begin(self, request: Request) -> None:
         self._current, self._deadline = request, None
-        self._task = self._loop.create_task(self._serve(request))
+        self._house.answer(request, self._respond)
 
-    async def _serve(self, request: Request) -> None:
-        answer = await self._house.answer(request)
+    def _respond(self, answer: Answer | None) -> None:
+        request = self._current
+        if request is None:
+            raise AssertionError("a request is answered once")
         if answer is None and self._wrong is not None:
             answer = self._house.problem(self._wrong)
         self._current = None
@@ -277,8 +303,8 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             return
         is_over = self._last and not self._waiting
-        last = is_over or not (request.keep_alive and request.incoming.ended)
-        self._write(answer, last=last, bare=request.method == "HEAD")
+        last = is_over or not (request.head.keep_alive and request.incoming.ended)
+        self._write(answer, last=last, bare=request.head.method == "HEAD")
         if not last and self._waiting:
             self._begin(self._waiting.popleft())
         self._set_reading()

@@ -2,11 +2,9 @@
 
 import asyncio
 import contextlib
-import re
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Struct
@@ -14,13 +12,14 @@ from msgspec import Struct
 from burnish import rim
 from burnish.ingest.bodies import Body, Gone, Hold, too_large
 from burnish.ingest.encodings import ACCEPTED, UnknownEncoding
+from burnish.ingest.heads import Head
 from burnish.kernel.errors import BurnishError, InvalidInput
 
 JSON: Final = "application/json"
 _DISCARD_BYTES: Final = 128 << 20  # read beyond a cap, for the answer's sake
 _DISCARD_S: Final = 5.0  # in all
 _DISCARD_PAUSE_S: Final = 0.25  # whoever sends nothing for so long waits for our answer
-_ORIGIN: Final = re.compile(rb"^[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")  # as proxies are told
+_USUAL: Final = b"%bdate: %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
 _NO_HEADERS: Final[Sequence[tuple[str, str]]] = ()
 _STATUS: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
@@ -55,6 +54,8 @@ class Answer(Struct, frozen=True):
             last: the connection closes after it.
             bare: without its body, as HEAD wants it.
         """
+        if self.content_type == JSON and not (self.headers or last or bare):  # as nearly always
+            return _USUAL % (_STATUS[self.status], date, len(self.body), self.body)
         lines = [_STATUS[self.status], b"date: ", date]
         if self.status != HTTPStatus.NO_CONTENT:
             head = "\r\ncontent-type: %s\r\ncontent-length: %d"
@@ -88,48 +89,11 @@ def problem_answer(error: BurnishError, trace_id: str) -> Answer:
 
 
 class Request:
-    """One HTTP request; of its body, what has come.
+    """One HTTP request: its head, and of its body what has come."""
 
-    Args:
-        method: as sent.
-        target: path and query, as sent.
-        headers: names in lower case.
-        incoming: its body.
-        keep_alive: whether another request may follow on the same connection.
-    """
-
-    def __init__(
-        self,
-        method: str,
-        target: bytes,
-        headers: list[tuple[bytes, bytes]],
-        incoming: Body,
-        *,
-        keep_alive: bool,
-    ) -> None:
-        path, _, query = _ORIGIN.sub(b"", target).partition(b"?")
-        self.method = method
-        self.path = path.decode("latin-1")
-        self.headers = headers
-        self._named = dict(reversed(headers))  # the first of each name
+    def __init__(self, head: Head, incoming: Body) -> None:
+        self.head = head
         self.incoming = incoming
-        self.keep_alive = keep_alive
-        self._query = query
-
-    @property
-    def waits(self) -> bool:
-        """Whether the client sends its body only once it is asked for."""
-        return self.header(b"expect") is not None
-
-    def parameter(self, name: str) -> str | None:
-        """Return the first query parameter of a name."""
-        query = self._query.decode("latin-1")
-        return next((value for key, value in parse_qsl(query) if key == name), None)
-
-    def header(self, name: bytes) -> str | None:
-        """Return the first header of a lower-case name."""
-        value = self._named.get(name)
-        return None if value is None else value.decode("latin-1")
 
     async def body(self, hold: Hold, *, cap: int, deadline_s: float) -> bytes:
         """Return the body as it came, compressed if it is.
@@ -146,9 +110,8 @@ class Request:
             Gone: the client left before its end.
         """
         if self.incoming.ended:  # as nearly always; what is there needs no deadline
-            return self.incoming.at_once(hold, cap=cap)
-        declared = self.header(b"content-length") or ""
-        size = int(declared) if declared.isdecimal() else 0
+            return self.incoming.whole_now(hold, cap=cap)
+        size = self.head.length or 0
         if size > cap:
             raise too_large(cap)
         hold.expect(size)
@@ -164,7 +127,7 @@ class Request:
         A client that is still sending when the connection closes never sees our answer; but one
         that asked before sending has not begun.
         """
-        if self.incoming.ended or self.waits:
+        if self.incoming.ended or self.head.waits:
             return
         left = _DISCARD_BYTES
         with contextlib.suppress(TimeoutError, Gone):

@@ -1,7 +1,7 @@
 """Feedback records: judge each, keep the good ones, quarantine the others, answer for all."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -20,6 +20,7 @@ from burnish.feedback.model import (
     Rejection,
 )
 from burnish.feedback.parse import parse
+from burnish.feedback.plain import Plain, plain_message
 from burnish.feedback.ports import (
     FeedbackLog,
     Found,
@@ -27,6 +28,7 @@ from burnish.feedback.ports import (
     Meter,
     PredictionLog,
     Quarantine,
+    Receipts,
 )
 from burnish.ingest.answers import Accepted, Line, Results
 from burnish.ingest.appends import Appends
@@ -35,6 +37,8 @@ from burnish.ingest.completions import Completions
 from burnish.ingest.messages import Message, split
 from burnish.kernel.clock import Clock
 from burnish.kernel.errors import BurnishError, InvalidInput
+
+One = tuple[int, Accepted]  # status and answer, of one record
 
 _STATUS: Final = {Outcome.ACCEPTED: 202, Outcome.DUPLICATE: 200}
 _LOOK_UP_S: Final = 0.05  # the longest that a record waits for the prediction log
@@ -45,7 +49,7 @@ class Verdict(Struct):
 
     message: Message
     model: str = ""  # if it is a published one
-    record: FeedbackRecord | None = None
+    record: FeedbackRecord | Plain | None = None
     incoming: Incoming | None = None
     error: BurnishError | None = None
     receipt: Receipt | None = None
@@ -84,22 +88,44 @@ class Records:
         self._kept: Completions[Kept] = Completions()
         self._found: Completions[Found] = Completions()
 
-    async def one(self, message: Message, published: Published) -> tuple[int, Accepted]:
+    async def one(self, message: Message, published: Published) -> One:
         """Keep one record; return status and answer. Raises what is wrong, once quarantined."""
         verdict = self._judge(message, published.models)
         await self._keep([verdict], published.models)
-        if verdict.error is not None:
-            raise verdict.error
-        if verdict.incoming is None or verdict.receipt is None:
-            raise AssertionError("a verdict without error has a receipt once it was kept")
-        receipt = verdict.receipt
-        return _STATUS[receipt.outcome], Accepted(
-            source=verdict.incoming.source,
-            id=verdict.incoming.id,
-            offset=receipt.offset,
-            shard=self._log.shard,
-            duplicate=receipt.outcome is Outcome.DUPLICATE,
-        )
+        return self._answer(verdict)
+
+    def quickly(
+        self,
+        message: Message,
+        published: Published,
+        done: Callable[[One | BurnishError | None], None],
+    ) -> bool:
+        """Keep a record without a task that waits for it; tell whether it may be of that kind.
+
+        Nearly all are: nothing is wrong with them, and they name no prediction to be looked up. Of
+        another nothing was kept, and `one` takes it.
+
+        Args:
+            message: holds one record.
+            published: the models that it may speak of.
+            done: called in the loop's thread with the answer, with why it is not kept, or with None
+                if it turns out to be for `one` after all.
+        """
+        verdict = self._judge(message, published.models)
+        if verdict.incoming is None or verdict.record is None or verdict.record.prediction_id:
+            return False
+
+        def kept(receipts: Receipts) -> None:
+            if isinstance(receipts, BurnishError):
+                done(receipts)
+            elif receipts[0].outcome is Outcome.CONFLICT:
+                done(None)
+            else:
+                self._settle(verdict, receipts[0])
+                done(self._answer(verdict))
+
+        self._appends.add([verdict.incoming], kept)
+        return True
 
     async def batch(
         self, message: Message, published: Published, *, most: int | None = None
@@ -135,7 +161,9 @@ class Records:
                 raise message.error
             if len(message.body) > self._cap:
                 raise TooLarge(f"The record has more than {self._cap} bytes.", limit=self._cap)
-            record = parse(message.body, message.content_type, message.ce)
+            record = plain_message(message.body, message.content_type, message.ce) or parse(
+                message.body, message.content_type, message.ce
+            )
             verdict.model = record.model if record.model in models else ""
             admit(record, models)
         except InvalidInput as error:
@@ -164,6 +192,20 @@ class Records:
             await self._put_aside([self._rejection(one.message, error) for one, error in bad])
             for one, error in bad:
                 self._meter.quarantined(error.code, one.model)
+
+    def _answer(self, verdict: Verdict) -> One:
+        if verdict.error is not None:
+            raise verdict.error
+        if verdict.incoming is None or verdict.receipt is None:
+            raise AssertionError("a verdict without error has a receipt once it was kept")
+        receipt = verdict.receipt
+        return _STATUS[receipt.outcome], Accepted(
+            source=verdict.incoming.source,
+            id=verdict.incoming.id,
+            offset=receipt.offset,
+            shard=self._log.shard,
+            duplicate=receipt.outcome is Outcome.DUPLICATE,
+        )
 
     def _settle(self, verdict: Verdict, receipt: Receipt) -> None:
         verdict.receipt = receipt

@@ -9,6 +9,7 @@ import msgspec
 _CANONICAL = msgspec.json.Encoder(order="deterministic")
 _HEX = re.compile(r"[0-9a-f]{64}")
 PREFIX = "sha256:"
+_ADDRESS = re.compile(PREFIX + _HEX.pattern)
 
 Part = bytes | memoryview  # of the bytes of one object
 
@@ -37,6 +38,15 @@ def digest_lines(lines: Iterable[bytes]) -> str:
 def canonical(value: object) -> bytes:
     """Return the JSON of a value with sorted keys and no white space: equal values, equal bytes."""
     return _CANONICAL.encode(value)
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a text is a content address.
+
+    >>> is_address("sha256:" + "0a" * 32), is_address("0a" * 32)
+    (True, False)
+    """
+    return _ADDRESS.fullmatch(text) is not None
 
 
 def hexadecimal(address: str) -> str:

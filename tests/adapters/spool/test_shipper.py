@@ -47,8 +47,10 @@ def test_records_are_sealed_by_age(bench: Any, incoming: Make, eventually: Make)
 def test_records_are_sealed_by_size_each_object_about_so_large(
     bench: Any, incoming: Make, eventually: Make
 ) -> None:
-    bench.append(*(incoming(number, '"%s"' % ("x" * 98)) for number in range(100)))
-    bench.start_shipper(seal_bytes=1000)
+    for number in range(100):
+        bench.append(incoming(number, '"%s"' % ("x" * 98)))
+    size = sum(len(frame.lines) for frame, _ in bench.spool.read(0, 100))
+    bench.start_shipper(seal_bytes=size // 10)
     eventually(lambda: bench.spool.persisted_offset >= 90)
     bench.ship()
     assert len(list(bench.objects.list("raw/"))) == 10

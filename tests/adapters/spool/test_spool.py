@@ -12,7 +12,7 @@ from burnish.adapters import files
 from burnish.adapters.spool import segments
 from burnish.adapters.spool.group import Closed
 from burnish.adapters.spool.log import SpoolLocked
-from burnish.adapters.spool.segments import NoRoom, SpoolDamaged
+from burnish.adapters.spool.segments import NoRoom, SpoolDamaged, SpoolForeign
 from burnish.feedback.model import Backpressure, Outcome, Receipt
 
 ACCEPTED, DUPLICATE, CONFLICT = Outcome.ACCEPTED, Outcome.DUPLICATE, Outcome.CONFLICT
@@ -297,6 +297,22 @@ def test_a_segment_that_is_closed_early_keeps_only_its_frames_and_the_next_one_t
     assert len(sizes) == 2
     assert max(sizes) < 100
     log.close()
+
+
+def test_a_segment_of_another_version_is_named_as_such_and_left_as_it_is(
+    bench: Any, incoming: Make
+) -> None:
+    bench.append(incoming(1))
+    bench.close()
+    path = bench.last_segment()
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"SPOOL 2", b"SPOOL 1", 1))
+    with pytest.raises(SpoolForeign, match="another version"):
+        bench.open()
+    path.write_bytes(path.read_bytes().replace(b"SPOOL 1", b"SPOOL 2", 1))
+    assert path.read_bytes() == data
+    bench.open()
+    assert bench.spool.end == 1
 
 
 def test_a_missing_segment_is_damage(make_bench: Make, tmp_path: Path, incoming: Make) -> None:

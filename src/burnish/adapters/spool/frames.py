@@ -1,67 +1,50 @@
-"""How a record lies in a segment: magic, length, CRC32C, then offsets, time, identity and body.
+"""How a group of records lies in a segment: as lines of the raw log, behind what proves them whole.
 
-    magic 4 | length 4 | crc32c 4 | offset 8 | group 8 | received 8 | identity 16 | sizes 20 | data
+    magic 4 | crc32c 4 | length 4 | first offset 8 | received 8 | count 4 | lines
 
-All numbers are little-endian. The checksum covers length and payload. The magic holds a byte that
-no UTF-8 text can, so no client can forge a frame inside a record. `group` is the first offset of
-the commit that wrote the frame: a broken frame followed by one of a *later* group is damage to
-something that had been synced, while one followed by its own group is merely a torn tail.
+All numbers are little-endian; the length counts what follows it, the checksum covers the length
+and that. A record becomes JSON once, when it comes in: sealing copies lines. What one sync makes
+durable is one frame, so a frame is there as a whole or not at all, and a broken one that is
+followed by a whole one is damage to what had been synced, not a torn tail. The magic holds a byte
+that no UTF-8 text can, so no client can forge a frame inside a record.
 """
 
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 import google_crc32c
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from burnish.feedback.model import Incoming, RawRecord
 from burnish.kernel.clock import EPOCH
 
 MAGIC: Final = b"\xffBRN"
-_HEAD: Final = struct.Struct("<4sII")  # magic, payload length, CRC32C
+_HEAD: Final = struct.Struct("<4sI")  # magic, CRC32C
+_PLACE: Final = struct.Struct("<IQqI")  # length, first offset, receive time, count
 _LENGTH: Final = struct.Struct("<I")
-_PLACE: Final = struct.Struct("<QQq")  # offset, group, receive time
-_SIZES: Final = struct.Struct("<5I")
+_BEFORE: Final = _HEAD.size + _PLACE.size  # bytes of a frame before its lines
+_UNCOUNTED: Final = _HEAD.size + _LENGTH.size  # bytes of a frame that its length leaves out
 _HASH_BYTES: Final = 16
-_DATA: Final = _PLACE.size + _HASH_BYTES + _SIZES.size  # where it begins in a payload
+_HASH: Final = hashlib.blake2b(digest_size=_HASH_BYTES)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_NO_ATTRIBUTES: Final = b"{}"
-_attributes = msgspec.json.Decoder(dict[str, str])
 
 
-class Frame(Struct, frozen=True, gc=False):
-    """One record as the spool holds it."""
+class _Line(Struct, frozen=True, omit_defaults=True, gc=False):
+    """The members of a `RawRecord` that do not depend on its place, in their order."""
 
-    offset: int
-    group: int  # first offset of the commit that wrote it
-    received_us: int  # microseconds since 1970, UTC
-    identity: bytes  # 16-byte hash of source and id
-    source: bytes
-    id: bytes
-    content_type: bytes
-    ce: bytes  # JSON object of attributes
-    body: bytes
+    source: str
+    id: str
+    content_type: str
+    body: str
+    ce: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def received_at(self) -> datetime:
-        """When it came in."""
-        return EPOCH + self.received_us * _MICROSECOND
 
-    def record(self) -> RawRecord:
-        """Return it as a line of the raw log."""
-        return RawRecord(
-            offset=self.offset,
-            received_at=self.received_at,
-            source=self.source.decode(),
-            id=self.id.decode(),
-            content_type=self.content_type.decode(),
-            body=self.body.decode(),
-            ce=_attributes.decode(self.ce),
-        )
+_to_json = msgspec.json.Encoder().encode
+_from_lines = msgspec.json.Decoder(RawRecord).decode_lines
 
 
 class Identity(Struct, frozen=True, gc=False):
@@ -72,22 +55,50 @@ class Identity(Struct, frozen=True, gc=False):
 
 
 class Prepared(Struct, frozen=True, gc=False):
-    """All of a record's frame that does not depend on its place in the log."""
+    """All of a record that does not depend on its place in the log."""
 
     identity: Identity
     body: bytes  # 16-byte hash
-    rest: bytes  # of the payload, from the identity on
+    rest: bytes  # of its line, behind offset and time of receipt
+
+
+class Frame(Struct, frozen=True, gc=False):
+    """The records of one commit as the spool holds them."""
+
+    first: int  # offset of its first record
+    received_us: int  # microseconds since 1970, UTC
+    count: int
+    lines: bytes  # of the raw log, each with its end
+
+    @property
+    def end(self) -> int:
+        """The first offset behind it."""
+        return self.first + self.count
+
+    @property
+    def received_at(self) -> datetime:
+        """When its records came in."""
+        return _moment(self.received_us)
+
+    def since(self, offset: int) -> "Frame":
+        """Return it without what lies before an offset, which is no smaller than its first."""
+        gone = offset - self.first
+        *_, lines = self.lines.split(b"\n", gone)
+        return Frame(offset, self.received_us, self.count - gone, lines)
+
+    def records(self) -> list[RawRecord]:
+        """Return what it holds, as the raw log will."""
+        return _from_lines(self.lines)
 
 
 def prepare(record: Incoming) -> Prepared:
     """Return a record ready for any place; whatever can be wrong with it shows here."""
-    source, id_ = record.source.encode(), record.id.encode()
-    identity = identity_of(source, id_)
-    media, body = record.content_type.encode(), record.body
-    ce = msgspec.json.encode(record.ce) if record.ce else _NO_ATTRIBUTES
-    sizes = _SIZES.pack(len(source), len(id_), len(media), len(ce), len(body))
-    rest = b"".join((identity.hash, sizes, source, id_, media, ce, body))
-    return Prepared(identity, body_hash(body), rest)
+    line = _Line(record.source, record.id, record.content_type, record.body.decode(), record.ce)
+    return Prepared(
+        identity_of(record.source.encode(), record.id.encode()),
+        body_hash(record.body),
+        _to_json(line)[1:],
+    )
 
 
 def microseconds(moment: datetime) -> int:
@@ -95,30 +106,50 @@ def microseconds(moment: datetime) -> int:
     return (moment - EPOCH) // _MICROSECOND
 
 
-def encode(prepared: Prepared, *, offset: int, group: int, received_us: int) -> bytes:
-    """Return the bytes of a frame."""
-    payload = _PLACE.pack(offset, group, received_us) + prepared.rest
-    return _HEAD.pack(MAGIC, len(payload), _checksum(payload)) + payload
+def encode(records: Sequence[Prepared], *, first: int, received_us: int) -> bytes:
+    """Return the bytes of a frame.
+
+    Args:
+        records: at least one.
+        first: offset of the first one; the others follow.
+        received_us: when they came in, in µs since 1970.
+    """
+    time = _to_json(_moment(received_us))
+    lines = [
+        b'{"offset":%d,"received_at":%b,%b\n' % (offset, time, record.rest)
+        for offset, record in enumerate(records, first)
+    ]
+    length = _PLACE.size - _LENGTH.size + sum(map(len, lines))
+    checked = b"".join((_PLACE.pack(length, first, received_us, len(records)), *lines))
+    return _HEAD.pack(MAGIC, google_crc32c.value(checked)) + checked
+
+
+def frame_at(data: bytes, position: int) -> tuple[Frame, int] | None:
+    """Return the frame at a position and the position after it, None if none is whole there."""
+    if position + _BEFORE > len(data):
+        return None
+    magic, check = _HEAD.unpack_from(data, position)
+    length, first, received_us, count = _PLACE.unpack_from(data, position + _HEAD.size)
+    end = position + _UNCOUNTED + length
+    if magic != MAGIC or end < position + _BEFORE or end > len(data):
+        return None
+    checked = data[position + _HEAD.size : end]
+    if google_crc32c.value(checked) != check:
+        return None
+    return Frame(first, received_us, count, checked[_PLACE.size :]), end
 
 
 def frames(data: bytes, position: int = 0) -> Iterator[tuple[Frame, int]]:
     """Yield each frame and the position after it, up to the end or the first that is not whole."""
-    while (found := _frame_at(data, position)) is not None:
+    while (found := frame_at(data, position)) is not None:
         yield found
         position = found[1]
 
 
-def committed_after(data: bytes, position: int, expected: int) -> int | None:
-    """Return where a frame lies that proves that what is broken at `position` had been synced.
-
-    Args:
-        data: a segment.
-        position: of the first frame that is not whole.
-        expected: the offset that it should have had.
-    """
+def whole_after(data: bytes, position: int) -> int | None:
+    """Return where a whole frame begins behind a position, None if none does."""
     while (position := data.find(MAGIC, position + 1)) >= 0:
-        found = _frame_at(data, position)
-        if found is not None and found[0].group > expected:
+        if frame_at(data, position) is not None:
             return position
     return None
 
@@ -131,35 +162,19 @@ def identity_of(source: bytes, id_: bytes) -> Identity:
 
 def identity_hash(name: bytes) -> bytes:
     """Return 16 bytes that stand for an identity's name."""
-    return hashlib.blake2b(name, digest_size=_HASH_BYTES).digest()
+    return _hash(name)
 
 
 def body_hash(body: bytes) -> bytes:
     """Return 16 bytes that stand for a body."""
-    return hashlib.blake2b(body, digest_size=_HASH_BYTES).digest()
+    return _hash(body)
 
 
-def _frame_at(data: bytes, position: int) -> tuple[Frame, int] | None:
-    start = position + _HEAD.size
-    if start > len(data):
-        return None
-    magic, length, checksum = _HEAD.unpack_from(data, position)
-    end = start + length
-    if magic != MAGIC or length < _DATA or end > len(data):
-        return None
-    payload = data[start:end]
-    if _checksum(payload) != checksum:
-        return None
-    offset, group, received = _PLACE.unpack_from(payload)
-    identity = payload[_PLACE.size : _PLACE.size + _HASH_BYTES]
-    parts = []
-    at = _DATA
-    for size in _SIZES.unpack_from(payload, _PLACE.size + _HASH_BYTES):
-        parts.append(payload[at : at + size])
-        at += size
-    return Frame(offset, group, received, identity, *parts), end
+def _hash(data: bytes) -> bytes:
+    state = _HASH.copy()  # a new one costs as much as a short text's hash
+    state.update(data)
+    return state.digest()
 
 
-def _checksum(payload: bytes) -> int:
-    head = google_crc32c.value(_LENGTH.pack(len(payload)))
-    return int(google_crc32c.extend(head, payload))
+def _moment(received_us: int) -> datetime:
+    return EPOCH + received_us * _MICROSECOND

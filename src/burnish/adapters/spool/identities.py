@@ -18,7 +18,7 @@ from burnish.adapters.spool.runs import Probe
 
 _log = structlog.get_logger("burnish.spool")
 
-HOT: Final = 1 << 14  # identities in memory, at some 350 bytes each, before they become a run
+HOT: Final = 1 << 15  # identities in memory, at some 350 bytes each, before they become a run
 _MAX_AGE_S: Final = 600.0  # or this long: a start reads what is in no run from the raw log
 _MAX_FROZEN: Final = 4  # while so many wait to be written, the next one grows instead
 _RETRY_S: Final = 1.0
@@ -80,7 +80,13 @@ class Identities:
         """Return for each identity its record, None if there is none. Raises IdentitiesDamaged."""
         settled = self._store.settled
         self._frozen = [one for one in self._frozen if one.end > settled.end]
-        found = [self._recent(one.name) for one in identities]
+        hot = self._hot
+        found = [hot.get(one.name) for one in identities]
+        for frozen in self._frozen:
+            found = [
+                known or frozen.known.get(one.name)
+                for known, one in zip(found, identities, strict=True)
+            ]
         missing = [index for index, known in enumerate(found) if known is None]
         if missing and settled.runs:
             probe = Probe([identities[index].hash for index in missing])
@@ -114,15 +120,6 @@ class Identities:
             self._thread.join()
         self._merging = None  # half a merge is none
         self._store.close()
-
-    def _recent(self, name: bytes) -> Known | None:
-        known = self._hot.get(name)
-        if known is None:
-            for one in self._frozen:
-                known = one.known.get(name)
-                if known is not None:
-                    break
-        return known
 
     def _freeze(self) -> None:
         if not self._hot:

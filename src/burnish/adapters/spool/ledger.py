@@ -54,9 +54,9 @@ class LedgerView:
             if end <= self._size:
                 if len(data) < _HEAD + length:
                     data = self._pages.read(position, _HEAD + length)
-                name = data[_HEAD : _HEAD + length]
-                if checksum == _checksum(data[_CHECK.size : _HEAD], name):
-                    return name, Known(hash_, offset, body), end
+                entry = data[_CHECK.size : _HEAD + length]
+                if google_crc32c.value(entry) == checksum:
+                    return entry[_FIELDS.size :], Known(hash_, offset, body), end
         self._path.unlink(missing_ok=True)
         raise IdentitiesDamaged(
             f"{self._path} is broken at byte {position}: start again, it will be rebuilt.",
@@ -105,8 +105,8 @@ class Ledger:
         positions = []
         end = self.size
         for name, known in items:
-            fields = _FIELDS.pack(known.offset, known.hash, known.body, len(name))
-            parts += (_CHECK.pack(_checksum(fields, name)), fields, name)
+            entry = _FIELDS.pack(known.offset, known.hash, known.body, len(name)) + name
+            parts += (_CHECK.pack(google_crc32c.value(entry)), entry)
             positions.append(end)
             end += _HEAD + len(name)
         view = memoryview(b"".join(parts))
@@ -128,7 +128,3 @@ class Ledger:
     def close(self) -> None:
         """Close the file; views stay."""
         os.close(self._handle)
-
-
-def _checksum(fields: bytes, name: bytes) -> int:
-    return int(google_crc32c.extend(google_crc32c.value(fields), name))

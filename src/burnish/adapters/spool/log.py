@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -28,7 +28,7 @@ from burnish.adapters.spool.identities import HOT, Identities
 from burnish.adapters.spool.ledger import Known
 from burnish.adapters.spool.reserve import Reserve
 from burnish.adapters.spool.segments import RETRY_S, Hint, NoRoom, Segments, SpoolDamaged
-from burnish.feedback.model import Incoming, Outcome, Receipt
+from burnish.feedback.model import Incoming, Outcome, RawRecord, Receipt
 from burnish.feedback.ports import Meter, RawLog, Receipts
 from burnish.kernel.clock import Clock
 from burnish.kernel.errors import BurnishError, Conflict
@@ -99,6 +99,7 @@ class Spool:
     Raises:
         SpoolLocked: another process has it.
         SpoolDamaged: acknowledged records are broken on disk.
+        SpoolForeign: another version of Burnish wrote them.
     """
 
     def __init__(
@@ -173,7 +174,7 @@ class Spool:
         self._group.submit(_Find(identity_of(source.encode(), id_.encode()), done))
 
     def read(self, first: int, end: int, hint: Hint | None = None) -> Iterator[tuple[Frame, Hint]]:
-        """Yield durable frames with `first <= offset < end`; see `Segments.read`."""
+        """Yield what is durable between two offsets; see `Segments.read`."""
         return self._segments.read(first, end, hint)
 
     def persisted(self, offset: int, *, seconds: float) -> None:
@@ -205,35 +206,37 @@ class Spool:
 
     def _keep(self, jobs: list[_Append]) -> None:
         crash_point("ingest.before_write")
-        group = self._segments.end
+        first = self._segments.end
         now = microseconds(self._clock())
         fresh: dict[bytes, Known] = {}
-        written: list[bytes] = []
+        written: list[Prepared] = []
         records = [record for job in jobs for record in job.records]
         kept = self._identities.find([record.identity for record in records])
 
-        def receive(record: Prepared, known: Known | None) -> Receipt:
-            known = known or fresh.get(record.identity.name)
+        receipts: list[Receipt] = []
+        for record, before in zip(records, kept, strict=True):
+            known = before or fresh.get(record.identity.name)
             if known is not None:
                 same = known.body == record.body
-                return Receipt(known.offset, Outcome.DUPLICATE if same else Outcome.CONFLICT)
-            offset = group + len(written)
-            written.append(encode(record, offset=offset, group=group, received_us=now))
+                outcome = Outcome.DUPLICATE if same else Outcome.CONFLICT
+                receipts.append(Receipt(known.offset, outcome))
+                continue
+            offset = first + len(written)
+            written.append(record)
             fresh[record.identity.name] = Known(record.identity.hash, offset, record.body)
-            return Receipt(offset, Outcome.ACCEPTED)
-
-        receipts = map(receive, records, kept)
-        answers = [[next(receipts) for _ in job.records] for job in jobs]
+            receipts.append(Receipt(offset, Outcome.ACCEPTED))
         if written:
             try:
-                seconds = self._write(b"".join(written), len(written))
+                seconds = self._write(encode(written, first=first, received_us=now), len(written))
             except NoRoom as error:
                 self._settle(jobs)
                 for job in jobs:
                     job.fail(error)
                 return
-        for job, given in zip(jobs, answers, strict=True):
-            tell(job.done, given)
+        position = 0
+        for job in jobs:
+            start, position = position, position + len(job.records)
+            tell(job.done, receipts[start:position])
         self._settle(jobs)
         if written:  # while the senders read it: nobody looks at this before the next group
             self._identities.add(fresh, end=self._segments.end)
@@ -283,24 +286,23 @@ class Spool:
         self.backlog.start(persisted=self._persisted)
         if self._identities.end > self._segments.end:  # this disk has lost records since
             self._identities.forget()
-        for record in history.read(self._shard, self._identities.end, listed):
-            self._know(
-                record.source.encode(), record.id.encode(), record.body.encode(), record.offset
-            )
+        self._learn(history.read(self._shard, self._identities.end, listed))
         before: Hint | None = None
         for frame, hint in self._segments.read(self._segments.first, self._segments.end):
-            if frame.offset >= self._identities.end:
-                self._know(frame.source, frame.id, frame.body, frame.offset)
+            if frame.end > self._identities.end:
+                self._learn(frame.records())
             same = before is not None and before.segment == hint.segment
             size = hint.position - (before.position if before is not None and same else 0)
             before = hint
-            if frame.offset >= self._persisted:
-                self.backlog.add(frame.offset + 1, size)
+            if frame.end > self._persisted:
+                self.backlog.add(frame.end, size)
 
-    def _know(self, source: bytes, id_: bytes, body: bytes, offset: int) -> None:
-        identity = identity_of(source, id_)
-        known = Known(identity.hash, offset, body_hash(body))
-        self._identities.add({identity.name: known}, end=offset + 1)
+    def _learn(self, records: Iterable[RawRecord]) -> None:
+        for record in records:
+            if record.offset >= self._identities.end:
+                identity = identity_of(record.source.encode(), record.id.encode())
+                known = Known(identity.hash, record.offset, body_hash(record.body.encode()))
+                self._identities.add({identity.name: known}, end=record.offset + 1)
 
     def _read_state(self) -> int:
         try:

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from burnish.adapters.crash import crash_point
 from burnish.adapters.files import clear_unfinished, make_folder, sync_folder, write_durably
-from burnish.adapters.raw_object import encode, object_key
-from burnish.feedback.model import RawObject, RawRecord
+from burnish.adapters.raw_object import compressed, object_key
+from burnish.feedback.model import RawObject
 from burnish.kernel.clock import parse_time
 from burnish.kernel.digest import digest
 
@@ -47,14 +47,20 @@ class SealedFiles:
         make_folder(folder)
         clear_unfinished(folder)
 
-    def add(self, records: Iterable[RawRecord], first: RawRecord, last: int) -> Sealed:
-        """Write a contiguous range, `first` to the offset `last`, and sync it."""
-        hour = first.received_at
-        name = f"{first.offset:020}_{last:020}_{hour.strftime(_HOUR)}{_SUFFIX}"
+    def add(self, lines: Iterable[bytes], *, first: int, last: int, hour: datetime) -> Sealed:
+        """Write the lines of the offsets `first` to `last`, and sync them.
+
+        Args:
+            lines: some at a time, each with its end.
+            first: offset of the first one.
+            last: offset of the last one.
+            hour: of the first one's receipt.
+        """
+        name = f"{first:020}_{last:020}_{hour.strftime(_HOUR)}{_SUFFIX}"
         path = self._folder / name
-        write_durably(path, encode(records))
+        write_durably(path, compressed(lines))
         crash_point("ingest.after_seal")
-        return Sealed(path=path, first=first.offset, last=last, hour=hour)
+        return Sealed(path=path, first=first, last=last, hour=hour)
 
     def pending(self) -> list[Sealed]:
         """Return what is sealed and not removed, in the order of offsets."""

@@ -18,15 +18,17 @@ from burnish.adapters.files import (
     sync_folder,
     write_durably,
 )
-from burnish.adapters.spool.frames import Frame, committed_after, frames
+from burnish.adapters.spool.frames import Frame, frames, whole_after
 from burnish.kernel.errors import Conflict, Unavailable
 
 _log = structlog.get_logger("burnish.spool")
 
-_HEADER: Final = b"BURNISH SPOOL 1\n"
+_KIND: Final = b"BURNISH SPOOL "
+_HEADER: Final = _KIND + b"2\n"
 _SUFFIX: Final = ".seg"
 # Something is used up, and will be free again; anything else means that the disk is broken.
 _PASSING: Final = FULL | {errno.EMFILE, errno.ENFILE}
+_READ_BYTES: Final = 4 << 20  # of a segment, at a time
 RETRY_S: Final = 10  # a full disk is not emptied in a moment
 
 
@@ -34,6 +36,12 @@ class SpoolDamaged(Conflict):
     """A segment lost records that had been acknowledged; starting on would hide it."""
 
     code = "spool.damaged"
+
+
+class SpoolForeign(Conflict):
+    """A segment has a form that this version does not read."""
+
+    code = "spool.other_version"
 
 
 class NoRoom(Unavailable):
@@ -82,6 +90,7 @@ class Segments:
 
     Raises:
         SpoolDamaged: records are missing or broken that cannot be a torn tail.
+        SpoolForeign: another version wrote them.
     """
 
     def __init__(self, folder: Path, *, start: int, segment_bytes: int) -> None:
@@ -148,22 +157,25 @@ class Segments:
         segment.end += count
 
     def read(self, first: int, end: int, hint: Hint | None = None) -> Iterator[tuple[Frame, Hint]]:
-        """Yield the synced frames with `first <= offset < end`, each with a hint for the next call.
+        """Yield what is synced from an offset on, frame by frame, with a hint for the next call.
 
         Args:
             first: first offset.
-            end: first offset not wanted.
-            hint: as yielded with frame `first - 1`; spares reading what lies before.
+            end: frames that begin here or later are not wanted.
+            hint: as yielded with the frame that ends at `first`; spares reading what lies before.
         """
         for segment in list(self._segments):
             if segment.end <= first or segment.first >= end:
                 continue
             start = hint.position if hint and hint.segment == segment.first else len(_HEADER)
-            for frame, position in frames(_content(segment, start)):
-                if frame.offset >= end:
+            for frame, position in _frames(segment, start):
+                if frame.first >= end:
                     return
-                if frame.offset >= first:
-                    yield frame, Hint(segment.first, start + position)
+                if frame.end > first:
+                    yield (
+                        frame if frame.first >= first else frame.since(first),
+                        Hint(segment.first, position),
+                    )
 
     def delete_before(self, offset: int) -> None:
         """Delete the closed segments that hold only smaller offsets."""
@@ -183,14 +195,20 @@ class Segments:
     def _recover(self, segment: _Segment) -> None:
         data = segment.path.read_bytes()
         whole = data.startswith(_HEADER)
+        if data.startswith(_KIND) and not whole:
+            raise SpoolForeign(
+                f"{segment.path} was written by another version of Burnish: start that one once "
+                "more, seal (POST /v1/seal), stop it, and start this one.",
+                path=str(segment.path),
+            )
         position, offset = len(_HEADER), segment.first
         for frame, after in frames(data, position):
-            if frame.offset != offset:
+            if frame.first != offset:
                 break
-            position, offset = after, offset + 1
+            position, offset = after, frame.end
         last = segment is self._segments[-1]
         following = None if last else self._segments[self._segments.index(segment) + 1].first
-        damaged = not whole or committed_after(data, position - 1, offset) is not None
+        damaged = not whole or whole_after(data, position - 1) is not None
         if damaged or (following is not None and following != offset):
             raise SpoolDamaged(
                 f"{segment.path} is broken at byte {position}, in acknowledged records from offset "
@@ -237,10 +255,17 @@ def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"*{_SUFFIX}"))
 
 
-def _content(segment: _Segment, start: int) -> bytes:
+def _frames(segment: _Segment, start: int) -> Iterator[tuple[Frame, int]]:
+    """Yield the synced frames from a place on, each with the place behind it."""
     with segment.path.open("rb") as file:
         file.seek(start)
-        return file.read(segment.size - start)
+        data = b""
+        while part := file.read(min(_READ_BYTES, segment.size - start - len(data))):
+            data += part
+            position = 0
+            for frame, position in frames(data):
+                yield frame, start + position
+            data, start = data[position:], start + position
 
 
 def _write_all(handle: int, data: bytes, position: int) -> None:

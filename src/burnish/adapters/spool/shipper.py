@@ -10,12 +10,12 @@ from msgspec import Struct
 
 from burnish.adapters.backoff import Stopped, retry_forever
 from burnish.adapters.crash import crash_point
+from burnish.adapters.spool.frames import Frame
 from burnish.adapters.spool.group import tell
 from burnish.adapters.spool.log import Spool
 from burnish.adapters.spool.outage import Outage
 from burnish.adapters.spool.sealed import Sealed, SealedFiles
 from burnish.adapters.spool.segments import Hint
-from burnish.feedback.model import RawRecord
 from burnish.feedback.ports import Manifest, Meter
 from burnish.kernel.objects import Objects
 
@@ -139,20 +139,28 @@ class Shipper:
     def _seal(self) -> None:
         """Write the next range: up to now, the size, or the hour's end, whichever comes first."""
         started = time.perf_counter()
-        records: list[RawRecord] = []
-        size, hint, hour = 0, self._hint, None
+        sealing: list[Frame] = []
+        size, hint = 0, self._hint
         for frame, after in self._spool.read(
             self._spool.persisted_offset, self._spool.end, self._hint
         ):
-            hour = hour or frame.received_us // _HOUR_US
-            if frame.received_us // _HOUR_US != hour or size >= self._settings.seal_bytes:
+            if sealing and (
+                frame.received_us // _HOUR_US != sealing[0].received_us // _HOUR_US
+                or size >= self._settings.seal_bytes
+            ):
                 break
-            records.append(frame.record())
-            size += len(frame.body)
+            sealing.append(frame)
+            size += len(frame.lines)
             hint = after
-        self._files.add(records, records[0], records[-1].offset)
+        first, end = sealing[0].first, sealing[-1].end
+        self._files.add(
+            [frame.lines for frame in sealing],
+            first=first,
+            last=end - 1,
+            hour=sealing[0].received_at,
+        )
         self._hint = hint
-        self._meter.sealed(time.perf_counter() - started, len(records))
+        self._meter.sealed(time.perf_counter() - started, end - first)
 
     def _ship(self, sealed: Sealed) -> None:
         if sealed.last < self._spool.persisted_offset:  # a crash came between offset and removal
