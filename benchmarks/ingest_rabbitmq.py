@@ -1,7 +1,8 @@
 """Single durable records: the feedback front, and a RabbitMQ quorum queue with confirms.
 
 Our clients are bare sockets with requests made beforehand, so the front is judged by publishers of
-that kind; what a library makes of the broker is shown beside.
+that kind; what a library makes of the broker is shown beside. Each begins once the one before has
+done what it put off: merges, uploads, segments.
 """
 
 import itertools
@@ -13,7 +14,18 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))  # the tests start a b
 
 from kit import amqp, load
 from kit.front import Front
-from kit.rounds import QUICK_ROUNDS, ROUNDS, arguments, interleaved, median, ratio, table, verdict
+from kit.rounds import (
+    QUICK_ROUNDS,
+    ROUNDS,
+    arguments,
+    cpu_s_of_group,
+    interleaved,
+    median,
+    ratio,
+    rest,
+    table,
+    verdict,
+)
 
 from support.rabbitmq import SERVER, Broker
 
@@ -43,6 +55,7 @@ def main() -> None:
                 seconds=seconds,
                 ready=int(READY * seconds),
             )
+            front.rest()
             return float(records / took)
 
         def theirs(connections: int) -> float:
@@ -55,6 +68,7 @@ def main() -> None:
                 seconds=seconds,
                 ready=int(READY * seconds),
             )
+            rest(lambda: cpu_s_of_group(broker.process_group))
             return float(records / took)
 
         def library() -> float:
@@ -65,6 +79,7 @@ def main() -> None:
                 in_flight=IN_FLIGHT,
                 seconds=seconds,
             )
+            rest(lambda: cpu_s_of_group(broker.process_group))
             return float(records / took)
 
         try:

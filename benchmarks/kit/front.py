@@ -35,12 +35,12 @@ from burnish.feedback.ports import Receipts
 from burnish.ingest.app import IngestApp, IngestLimits
 from burnish.ingest.connections import Connections
 from burnish.ingest.records import Records
+from kit.rounds import cpu_s, rest
 
 BEARER = "a-token"
 SECRET = b"s" * 32
 SHARD = "0"
 START_S = 30.0
-REST_S, BUSY = 0.5, 0.05  # it rests if it takes a twentieth of a processor for half a second
 
 
 class Forgetful:
@@ -66,8 +66,8 @@ class Front:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        command = [sys.executable, __file__, str(folder), str(self.port), kind]
-        self._process = subprocess.Popen(command)
+        command = [sys.executable, "-m", "kit.front", str(folder.absolute()), str(self.port), kind]
+        self._process = subprocess.Popen(command, cwd=Path(__file__).parents[1])
         deadline = time.monotonic() + START_S
         while True:
             try:
@@ -82,8 +82,7 @@ class Front:
 
     def cpu_s(self) -> float:
         """Return the seconds of processor time that it has taken so far."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_s(self._process.pid)
 
     def rest(self) -> None:
         """Wait until it has shipped and merged what it took, and has nothing to do."""
@@ -91,11 +90,7 @@ class Front:
         connection.request("POST", "/v1/seal", b"", {"Authorization": f"Bearer {BEARER}"})
         connection.getresponse().read()
         connection.close()
-        spent = REST_S
-        while spent >= BUSY * REST_S:
-            before = self.cpu_s()
-            time.sleep(REST_S)
-            spent = self.cpu_s() - before
+        rest(self.cpu_s)
 
     def close(self) -> None:
         self._process.send_signal(signal.SIGTERM)

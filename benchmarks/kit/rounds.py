@@ -1,13 +1,17 @@
 """Rounds of contenders that take turns, so that a busy machine slows all of them alike."""
 
 import argparse
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 ROUNDS = 7
 QUICK_ROUNDS = 3
+REST_S, BUSY = 0.5, 0.05  # at rest is who takes a twentieth of a processor for half a second
+LONGEST_REST_S = 60.0
 
 
 def arguments(
@@ -35,6 +39,43 @@ def interleaved(
         for name in names if number % 2 == 0 else reversed(names):
             found[name].append(contenders[name]())
     return found
+
+
+def rest(cpu_s: Callable[[], float]) -> None:
+    """Wait until a contender has done what it put off, and the disk has it: the next one comes.
+
+    `cpu_s` returns the seconds of processor time that it has taken so far.
+    """
+    os.sync()
+    deadline = time.monotonic() + LONGEST_REST_S
+    spent = REST_S
+    while spent >= BUSY * REST_S and time.monotonic() < deadline:
+        before = cpu_s()
+        time.sleep(REST_S)
+        spent = cpu_s() - before
+
+
+def cpu_s(pid: int) -> float:
+    """Return the seconds of processor time that a process has taken so far."""
+    return _spent(_stat(Path(f"/proc/{pid}")))
+
+
+def cpu_s_of_group(group: int) -> float:
+    """Return the seconds of processor time that a group of processes has taken so far."""
+    stats = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            stats.append(_stat(folder))
+    return sum(_spent(stat) for stat in stats if int(stat[2]) == group)
+
+
+def _stat(folder: Path) -> list[str]:
+    """Return what the kernel says of a process, from its state on (proc(5), `stat`)."""
+    return (folder / "stat").read_text().rpartition(")")[2].split()
+
+
+def _spent(stat: Sequence[str]) -> float:
+    return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def median(values: Sequence[float]) -> float:

@@ -64,6 +64,12 @@ class Broker:
     def url(self) -> str:
         return f"amqp://guest:guest@127.0.0.1:{self.port}/"
 
+    @property
+    def process_group(self) -> int:
+        """That of the running node's processes."""
+        assert self._node is not None
+        return self._node.pid
+
     def start(self) -> None:
         """Start the node, with what it kept, and wait until it takes connections."""
         log = (self._folder / "out").open("ab")

@@ -43,7 +43,9 @@ class FeedbackLog(Protocol):
         ...
 
     def append(self, records: Sequence[Incoming], done: Callable[[Receipts], None]) -> None:
-        """Queue records; call `done` once, from another thread, when all of them are synced.
+        """Queue records; call `done` once, from any thread, when all of them are synced.
+
+        If that takes but a moment, it may be before this returns.
 
         `done` gets one receipt per record, or the error for which none of them is known to be
         kept. A duplicate's receipt, too, comes only after the sync of the first copy.

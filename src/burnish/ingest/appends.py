@@ -5,6 +5,7 @@ the interpreter from each other at every system call: so all that came at once m
 """
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -63,15 +64,21 @@ class Appends:
         turn, self._turn, self._bytes = self._turn, [], 0
         if not turn:
             return
-        loop = asyncio.get_running_loop()
+        loop, here = asyncio.get_running_loop(), threading.get_ident()
+        given: list[Receipts] = []
 
         def done(receipts: Receipts) -> None:
-            loop.call_soon_threadsafe(_tell, turn, receipts)
+            if threading.get_ident() == here:
+                given.append(receipts)
+            else:
+                loop.call_soon_threadsafe(_tell, turn, receipts)
 
         try:
             self._log.append([record for one in turn for record in one.records], done)
         except BurnishError as error:
             loop.call_soon(_tell, turn, error)
+        for receipts in given:
+            _tell(turn, receipts)
 
 
 def _tell(turn: Sequence[_Append], receipts: Receipts) -> None:

@@ -40,17 +40,21 @@ class Desk:
         self.takes_s = 0.0
         self.breaks = False
         self.groups: list[list[Order]] = []
+        self.threads: list[int] = []  # who committed each
         self.failures: list[BaseException] = []
+        self.entered = threading.Event()
         self._busy = threading.Lock()
 
     def commit(self, group: list[Order]) -> None:
         assert self._busy.acquire(blocking=False), "two commits at once"
+        self.entered.set()
         try:
             if self.takes_s:
                 time.sleep(self.takes_s)
             if self.breaks:
                 raise OSError("the disk is gone")
             self.groups.append(group)
+            self.threads.append(threading.get_ident())
             for order in group:
                 order.told.set()
         finally:
@@ -126,3 +130,66 @@ def test_after_a_failed_commit_nothing_is_committed(
         commits.submit(Order())
     assert len(desk.groups) == before
     assert len(desk.failures) == 1
+
+
+def test_a_job_may_be_committed_by_who_brings_it(desk: Desk, commits: GroupCommit[Order]) -> None:
+    order = Order()
+    commits.submit(order, here=True)
+    assert order.told.is_set()
+    assert desk.threads == [threading.get_ident()]
+
+
+def test_who_finds_another_commit_under_way_does_not_wait_for_it(
+    desk: Desk, commits: GroupCommit[Order]
+) -> None:
+    desk.takes_s = 20 * SLOW_S
+    first, second = Order(number=1), Order(number=2)
+    commits.submit(first)
+    assert desk.entered.wait(DEADLINE_S)
+    started = time.monotonic()
+    commits.submit(second, here=True)
+    assert time.monotonic() - started < desk.takes_s / 2
+    assert first.succeeded()
+    assert second.succeeded()
+    assert desk.groups == [[first], [second]]
+    assert threading.get_ident() not in desk.threads
+
+
+def test_who_has_waited_for_a_slow_disk_brings_the_next_jobs_to_the_queue_for_a_while(
+    desk: Desk, commits: GroupCommit[Order]
+) -> None:
+    desk.takes_s = SLOW_S
+    commits.submit(Order(), here=True)
+    desk.takes_s = 0.0
+    slow = time.monotonic()
+    orders = [Order() for _ in range(10)]
+    for order in orders:
+        commits.submit(order, here=True)
+        assert order.succeeded()
+    quick = time.monotonic() - slow < SLOW_S
+    assert not quick or threading.get_ident() not in desk.threads[1:]
+    deadline = time.monotonic() + DEADLINE_S
+    while desk.threads[-1] != threading.get_ident():
+        assert time.monotonic() < deadline
+        again = Order()
+        commits.submit(again, here=True)
+        assert again.succeeded()
+    assert time.monotonic() - slow > 5 * SLOW_S
+
+
+def test_a_commit_that_fails_where_it_was_brought_is_the_end_too(
+    desk: Desk, commits: GroupCommit[Order]
+) -> None:
+    desk.takes_s, desk.breaks = 20 * SLOW_S, True
+    broken, late = Order(), Order()
+    bringer = threading.Thread(target=commits.submit, args=(broken,), kwargs={"here": True})
+    bringer.start()
+    assert desk.entered.wait(DEADLINE_S)
+    commits.submit(late, here=True)
+    bringer.join(DEADLINE_S)
+    assert not broken.succeeded()
+    assert not late.succeeded()
+    assert len(desk.failures) == 1
+    assert desk.groups == []
+    with pytest.raises(Closed, match="stopped for good"):
+        commits.submit(Order(), here=True)

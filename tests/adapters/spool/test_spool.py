@@ -63,12 +63,14 @@ def test_a_duplicate_of_a_record_in_flight_waits_for_its_sync(
 
     monkeypatch.setattr(segments.os, "fdatasync", held)
     answers: list[Any] = []
-    bench.spool.append([incoming(1)], answers.append)
+    first = threading.Thread(target=bench.spool.append, args=([incoming(1)], answers.append))
+    first.start()
     assert syncing.wait(10)
     bench.spool.append([incoming(1)], answers.append)
     assert answers == []
     go_on.set()
     eventually(lambda: len(answers) == 2)
+    first.join()
     assert answers == [[Receipt(0, ACCEPTED)], [Receipt(0, DUPLICATE)]]
 
 
@@ -87,12 +89,14 @@ def test_what_queues_up_during_a_sync_is_one_group(
 
     monkeypatch.setattr(segments.os, "fdatasync", held)
     answers: list[Any] = []
-    bench.spool.append([incoming(0)], answers.append)
+    first = threading.Thread(target=bench.spool.append, args=([incoming(0)], answers.append))
+    first.start()
     assert entered.wait(10)
     for number in range(1, 101):
         bench.spool.append([incoming(number)], answers.append)
     go_on.set()
     eventually(lambda: len(answers) == 101)
+    first.join()
     assert len(syncs) == 2
     assert [one[0].offset for one in answers] == list(range(101))
 

@@ -1,7 +1,13 @@
-"""Group commit: whatever has queued up while one group was being synced is the next group."""
+"""Group commit: whatever has queued up while one group was being synced is the next group.
+
+Two threads that hand a job and its answer to and fro wait for each other, and for the interpreter,
+longer than a quick disk takes to sync. So a small job may be committed by the thread that brings
+it, while nobody else waits and as long as the disk is quick.
+"""
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Final, Generic, Protocol, TypeVar
@@ -13,6 +19,8 @@ from burnish.kernel.errors import BurnishError, Unavailable
 _log = structlog.get_logger("burnish.spool")
 
 MAX_GROUP_BYTES: Final = 4 << 20  # bounds the memory of one write, and the wait of its first job
+_QUICK_S: Final = 0.001  # a commit that takes no longer is quick
+_SHARE: Final = 10  # a bringer waits for a slow disk no more than one part in so many of its time
 
 
 class Closed(Unavailable):
@@ -47,10 +55,10 @@ def tell(done: Callable[[Answer], None], answer: Answer) -> None:
 
 
 class GroupCommit(Generic[AnyJob]):
-    """One thread that commits jobs in groups, in the order of their submission.
+    """Commits jobs in groups, in the order of their submission, one group at a time.
 
     Args:
-        name: of the thread.
+        name: of the thread that commits what is queued.
         commit: makes a group durable and tells its senders; an exception from it is fail-stop:
             nothing is committed ever after, because after a failed sync nobody knows what is where.
         failed: told of that exception.
@@ -67,7 +75,11 @@ class GroupCommit(Generic[AnyJob]):
         self._failed = failed
         self._queue: SimpleQueue[AnyJob | None] = SimpleQueue()
         self._lock = threading.Lock()
+        self._open = 0  # jobs submitted and not yet committed
         self._closed: str | None = None
+        self._turn = threading.Lock()  # whose holder commits
+        self._is_broken = False
+        self._apart_until = 0.0  # monotonic seconds: until then all is queued
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -76,17 +88,34 @@ class GroupCommit(Generic[AnyJob]):
         """Why it takes no jobs, None if it does."""
         return self._closed
 
-    def submit(self, job: AnyJob) -> None:
-        """Queue a job. Raises Closed."""
+    def submit(self, job: AnyJob, *, here: bool = False) -> None:
+        """Queue a job. Raises Closed.
+
+        Args:
+            job: to be committed.
+            here: in this thread, and before this returns, if nobody else waits and the disk was
+                quick lately.
+        """
         with self._lock:  # or a job could slip in behind the one that ends the queue
             if self._closed is not None:
                 raise Closed(self._closed)
-            self._queue.put(job)
+            here = here and not self._open and time.monotonic() >= self._apart_until
+            self._open += 1
+            if not here:
+                self._queue.put(job)
+        if here:
+            started = time.monotonic()
+            self._settle([job])
+            ended = time.monotonic()
+            if ended - started > _QUICK_S:
+                self._apart_until = ended + _SHARE * (ended - started)
 
     def close(self) -> None:
         """Commit what is queued, then end."""
         self._shut("It is shutting down.")
         self._thread.join()
+        with self._turn:  # whoever commits elsewhere
+            pass
 
     def _shut(self, reason: str) -> None:
         with self._lock:
@@ -100,11 +129,24 @@ class GroupCommit(Generic[AnyJob]):
             group, last = self._next_group()
             if not group:
                 continue
+            if not self._settle(group):
+                return
+
+    def _settle(self, group: list[AnyJob]) -> bool:
+        """Commit a group; tell whether others may follow."""
+        with self._turn:
+            if self._is_broken:
+                self._refuse(group)
+                return False
             try:
                 self._commit(group)
             except BaseException as error:  # noqa: BLE001 - whatever it was, nothing goes on
+                self._is_broken = True
                 self._stop(group, error)
-                return
+                return False
+        with self._lock:
+            self._open -= len(group)
+        return True
 
     def _next_group(self) -> tuple[list[AnyJob], bool]:
         job = self._queue.get()
@@ -124,12 +166,16 @@ class GroupCommit(Generic[AnyJob]):
     def _stop(self, group: list[AnyJob], error: BaseException) -> None:
         _log.critical("spool.failed", error=repr(error), exc_info=error)
         self._shut(f"It failed and has stopped for good: {error!r}. Restart this process.")
-        closed = Closed(self._closed or "")
         with contextlib.suppress(Empty):  # nothing can be added any more
             while True:
                 job = self._queue.get_nowait()
                 if job is not None:
                     group.append(job)
+        self._queue.put(None)  # for the thread, if it was another that failed
+        self._refuse(group)
+        self._failed(error)
+
+    def _refuse(self, group: list[AnyJob]) -> None:
+        closed = Closed(self._closed or "")
         for one in group:
             one.fail(closed)
-        self._failed(error)

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -32,6 +33,8 @@ from burnish.feedback.model import Incoming, Outcome, RawRecord, Receipt
 from burnish.feedback.ports import Meter, RawLog, Receipts
 from burnish.kernel.clock import Clock
 from burnish.kernel.errors import BurnishError, Conflict
+
+_SMALL: Final = 64 << 10  # bytes that whoever brings them may write and sync by himself
 
 
 class SpoolLocked(Conflict):
@@ -83,8 +86,8 @@ class Spool:
     """One shard's log of accepted records, from the first that is not persisted to the newest.
 
     Opening takes the lock, recovers the segments, and learns the identities that are in no run yet
-    from the raw log and the segments. One committer thread resolves duplicates and writes; since it
-    answers only after its sync, a duplicate of a record in flight waits for it, without any lock.
+    from the raw log and the segments. One thread at a time resolves duplicates and writes; since it
+    answers only after its sync, a duplicate of a record in flight waits for that.
 
     Args:
         folder: DIR/spool/<shard>.
@@ -162,7 +165,7 @@ class Spool:
         size = sum(len(one.rest) for one in prepared)
         self.backlog.admit(size)
         try:
-            self._group.submit(_Append(prepared, size, done))
+            self._group.submit(_Append(prepared, size, done), here=size <= _SMALL)
         except BurnishError:
             self.backlog.settle(size)
             raise
