@@ -1,4 +1,8 @@
-"""What does durability cost? The feedback front with its spool, and with a log that forgets."""
+"""What does durability cost? The feedback front with its spool, and with a log in memory.
+
+That log answers as the spool does, also to copies and conflicts. What the front alone costs, with a
+log that takes everything for new, is shown beside.
+"""
 
 import itertools
 import os
@@ -6,12 +10,14 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 
 from kit.front import Front
 from kit.load import elsewhere
 from kit.rounds import QUICK_ROUNDS, ROUNDS, arguments, interleaved, median, ratio, table, verdict
 
+KINDS = ("durable", "forgetful", "bare")
 CLIENTS = 64
 BATCH = 1000
 BATCH_CLIENTS = 4  # bodies of half a megabyte: more in flight only wait
@@ -25,7 +31,7 @@ def main() -> None:
     names = (f"{number:06d}" for number in itertools.count())
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="burnish-bench-") as name:
         folder = Path(name)
-        fronts = {kind: Front(folder / kind, kind) for kind in ("durable", "forgetful")}
+        fronts = {kind: Front(folder / kind, kind) for kind in KINDS}
 
         spent: dict[str, list[float]] = defaultdict(list)  # processor seconds per record
 
@@ -51,10 +57,11 @@ def main() -> None:
         try:
             found = interleaved(
                 {
-                    "durable 1": lambda: rate("durable", 1, CLIENTS),
-                    "forgetful 1": lambda: rate("forgetful", 1, CLIENTS),
-                    f"durable {BATCH}": lambda: rate("durable", BATCH, BATCH_CLIENTS),
-                    f"forgetful {BATCH}": lambda: rate("forgetful", BATCH, BATCH_CLIENTS),
+                    f"{kind} {batch}": partial(rate, kind, batch, clients)
+                    for batch, clients in ((1, CLIENTS), (BATCH, BATCH_CLIENTS))
+                    for kind in KINDS
+                }
+                | {
                     "idle": idle,
                     "sync": lambda: sync(folder),
                     "sync in place": lambda: sync(folder, room=len(FRAME) * SYNCS),
@@ -64,18 +71,24 @@ def main() -> None:
         finally:
             for front in fronts.values():
                 front.close()
-    rows = [["records per second", "durable", "not durable", "ratio"]]
-    cpu = [["processor µs per record", "durable", "not durable", "ratio"]]
+    heads = ("durable", "in memory", "ratio", "front alone", "ratio")
+    rows, cpu = [["records per second", *heads]], [["processor µs per record", *heads]]
     for batch, text, least in (
         (1, f"single, {CLIENTS} in flight", 0.45),
         (BATCH, f"NDJSON x {BATCH}, {BATCH_CLIENTS} in flight", 0.4),
     ):
-        one, other = found[f"durable {batch}"], found[f"forgetful {batch}"]
-        judged = verdict(ratio(one, other), at_least=least)
-        rows.append([text, f"{median(one):,.0f}", f"{median(other):,.0f}", judged])
-        one, other = spent[f"durable {batch}"], spent[f"forgetful {batch}"]
-        both = (f"{median(values) * 1e6:.0f}" for values in (one, other))
-        cpu.append([text, *both, verdict(ratio(one, other))])
+        for lines, values, scale, target in ((rows, found, 1, least), (cpu, spent, 1e6, None)):
+            one, other, bare = (values[f"{kind} {batch}"] for kind in KINDS)
+            lines.append(
+                [
+                    text,
+                    f"{median(one) * scale:,.0f}",
+                    f"{median(other) * scale:,.0f}",
+                    verdict(ratio(one, other), at_least=target),
+                    f"{median(bare) * scale:,.0f}",
+                    verdict(ratio(one, bare)),
+                ]
+            )
     table(f"{rounds} rounds of {seconds:g} s, medians", rows)
     table("The same, in processor time: what other work on the machine does not change", cpu)
     table(

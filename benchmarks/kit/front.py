@@ -1,4 +1,4 @@
-"""The feedback front as a process of its own, with its spool or with a log that forgets."""
+"""The feedback front as a process of its own: with its spool, or a log that forgets or knows nothing."""
 
 import hashlib
 import http.client
@@ -21,6 +21,7 @@ from burnish.adapters.objects import LocalObjects
 from burnish.adapters.prediction_lookup import PredictionLookup
 from burnish.adapters.process import share_one_heap
 from burnish.adapters.raw_log import RawLogReader
+from burnish.adapters.spool.identities import HOT
 from burnish.adapters.spool.log import Spool
 from burnish.adapters.spool.quarantine import QuarantineSpool
 from burnish.adapters.spool.shipper import Shipper
@@ -44,15 +45,37 @@ START_S = 30.0
 
 
 class Forgetful:
-    """A log without disk, dedupe or thread: what the front alone costs."""
+    """A log in memory: it answers as the spool does, and nothing outlives the process.
+
+    It knows as many of the newest identities as the spool holds in memory, or twice as many; or
+    none, if it `knows` nothing, and then takes everything for new.
+    """
 
     shard = SHARD
 
-    def __init__(self) -> None:
+    def __init__(self, *, knows: bool) -> None:
+        self._knows = knows
         self._offsets = itertools.count()
+        self._new: dict[tuple[str, str], tuple[int, bytes]] = {}
+        self._old: dict[tuple[str, str], tuple[int, bytes]] = {}
 
     def append(self, records: Sequence[Incoming], done: Callable[[Receipts], None]) -> None:
-        done([Receipt(next(self._offsets), Outcome.ACCEPTED) for _ in records])
+        if not self._knows:
+            done([Receipt(next(self._offsets), Outcome.ACCEPTED) for _ in records])
+            return
+        receipts = []
+        for record in records:
+            name = (record.source, record.id)
+            known = self._new.get(name) or self._old.get(name)
+            outcome = Outcome.ACCEPTED
+            if known is None:
+                known = self._new[name] = (next(self._offsets), record.body)
+            else:
+                outcome = Outcome.DUPLICATE if known[1] == record.body else Outcome.CONFLICT
+            receipts.append(Receipt(known[0], outcome))
+        if len(self._new) >= HOT:
+            self._old, self._new = self._new, {}
+        done(receipts)
 
     def failure(self) -> str | None:
         return None
@@ -137,7 +160,7 @@ def serve(folder: Path, port: int, kind: str) -> None:
         spool.close()
         engine.dispose()
 
-    log = spool if kind == "durable" else Forgetful()
+    log = spool if kind == "durable" else Forgetful(knows=kind == "forgetful")
     records = Records(
         log=log,
         quarantine=quarantine,
