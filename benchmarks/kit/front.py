@@ -1,4 +1,4 @@
-"""The feedback front as a process of its own: with its spool, or a log that forgets or knows nothing."""
+"""The feedback front as a process of its own: with its spool, or with a log that forgets."""
 
 import hashlib
 import http.client
