@@ -18,7 +18,7 @@ from burnish.adapters.spool.runs import Probe
 
 _log = structlog.get_logger("burnish.spool")
 
-HOT: Final = 1 << 15  # identities in memory, at some 350 bytes each, before they become a run
+HOT: Final = 1 << 14  # identities in memory, at some 350 bytes each, before they become a run
 _MAX_AGE_S: Final = 600.0  # or this long: a start reads what is in no run from the raw log
 _MAX_FROZEN: Final = 4  # while so many wait to be written, the next one grows instead
 _RETRY_S: Final = 1.0
