@@ -45,6 +45,7 @@ class Options(Struct, frozen=True, kw_only=True):
     segment_bytes: int = SEGMENT_BYTES
     hot: int = 2  # identities: a few records become a run, a few more are merged
     clock_jumps: tuple[float, ...] = (0.0,)  # seconds that each look at the clock is off, in turn
+    high_water_bytes: int = 1 << 30
     reserve_bytes: int = 1 << 20
     s3_url: str = ""  # empty: a local folder
     s3_endpoint: str = ""
@@ -69,78 +70,96 @@ def objects_of(data: Path, options: Options) -> LocalObjects | S3Objects:
     )
 
 
+class Wired:
+    """The parts of the role over a data folder, put together."""
+
+    def __init__(self, data: Path, options: Options) -> None:
+        self._drain_s = options.drain_s
+        self._engine = make_engine(f"sqlite:///{data / 'burnish.db'}")
+        metadata.create_all(self._engine)
+        objects = objects_of(data, options)
+        metrics = IngestMetrics(CollectorRegistry())
+        self.fail_stop = FailStop()
+        jumps = itertools.cycle(options.clock_jumps)
+        folder = data / "spool" / SHARD
+        self._spool = Spool(
+            folder,
+            shard=SHARD,
+            history=RawLogReader(objects, self._engine),
+            clock=lambda: utc_now() + timedelta(seconds=next(jumps)),
+            meter=metrics,
+            failed=self.fail_stop,
+            settings=SpoolSettings(
+                segment=options.segment_bytes,
+                high_water=options.high_water_bytes,
+                low_water=options.high_water_bytes * 3 // 4,
+                reserve=options.reserve_bytes,
+                hot=options.hot,
+            ),
+        )
+        self._quarantine = QuarantineSpool(
+            folder / "quarantine",
+            objects,
+            index=SqlQuarantineIndex(self._engine),
+            reserve=self._spool.reserve,
+            meter=metrics,
+            failed=self.fail_stop,
+        )
+        self._shipper = Shipper(
+            self._spool,
+            objects,
+            SqlManifest(self._engine),
+            meter=metrics,
+            settings=ShipperSettings(
+                seal_seconds=options.seal_seconds, seal_bytes=options.seal_bytes, retry_cap_s=1.0
+            ),
+        )
+        metrics.watch(
+            self._spool.backlog,
+            reserve=self._spool.reserve,
+            shipper=self._shipper,
+            quarantine=self._quarantine,
+        )
+        self._shipper.start()
+        records = Records(
+            log=self._spool,
+            quarantine=self._quarantine,
+            predictions=PredictionLookup(SqlPredictions(self._engine)),
+            meter=metrics,
+            clock=utc_now,
+            cap=options.limits.record_bytes,
+        )
+        self.app = IngestApp(
+            records=records,
+            log=self._spool,
+            sealer=self._shipper,
+            directory=PublishedDirectory(data / "published" / "directory.json", SECRET),
+            meter=metrics,
+            new_trace_id=new_trace_id,
+            limits=options.limits,
+        )
+
+    def close(self) -> None:
+        self._shipper.close(deadline_s=self._drain_s)
+        self._quarantine.close(deadline_s=self._drain_s)
+        self._spool.close()
+        self._engine.dispose()
+
+
 def main(data: Path, port: int, options: Options) -> None:
     configure_logging("ingest", "debug")  # on a full disk a logger that raises ends what logs
     if not options.sync:
         unsynced: Any = os
         unsynced.fsync = unsynced.fdatasync = lambda _handle: None
-    engine = make_engine(f"sqlite:///{data / 'burnish.db'}")
-    metadata.create_all(engine)
-    objects = objects_of(data, options)
-    metrics = IngestMetrics(CollectorRegistry())
-    fail_stop = FailStop()
-    jumps = itertools.cycle(options.clock_jumps)
-    folder = data / "spool" / SHARD
-    spool = Spool(
-        folder,
-        shard=SHARD,
-        history=RawLogReader(objects, engine),
-        clock=lambda: utc_now() + timedelta(seconds=next(jumps)),
-        meter=metrics,
-        failed=fail_stop,
-        settings=SpoolSettings(
-            segment=options.segment_bytes, reserve=options.reserve_bytes, hot=options.hot
-        ),
-    )
-    quarantine = QuarantineSpool(
-        folder / "quarantine",
-        objects,
-        index=SqlQuarantineIndex(engine),
-        reserve=spool.reserve,
-        meter=metrics,
-        failed=fail_stop,
-    )
-    shipper = Shipper(
-        spool,
-        objects,
-        SqlManifest(engine),
-        meter=metrics,
-        settings=ShipperSettings(
-            seal_seconds=options.seal_seconds, seal_bytes=options.seal_bytes, retry_cap_s=1.0
-        ),
-    )
-    metrics.watch(spool.backlog, reserve=spool.reserve, shipper=shipper, quarantine=quarantine)
-    shipper.start()
-
-    def on_stop() -> None:
-        shipper.close(deadline_s=options.drain_s)
-        quarantine.close(deadline_s=options.drain_s)
-        spool.close()
-        engine.dispose()
-
-    records = Records(
-        log=spool,
-        quarantine=quarantine,
-        predictions=PredictionLookup(SqlPredictions(engine)),
-        meter=metrics,
-        clock=utc_now,
-        cap=options.limits.record_bytes,
-    )
-    app = IngestApp(
-        records=records,
-        log=spool,
-        sealer=shipper,
-        directory=PublishedDirectory(data / "published" / "directory.json", SECRET),
-        meter=metrics,
-        new_trace_id=new_trace_id,
-        limits=options.limits,
-    )
+    wired = Wired(data, options)
     serve_ingest(
         host="127.0.0.1",
         port=port,
-        connections=Connections(app, new_trace_id=new_trace_id, deadline_s=1.0, most=CONNECTIONS),
-        on_stop=on_stop,
-        fail_stop=fail_stop,
+        connections=Connections(
+            wired.app, new_trace_id=new_trace_id, deadline_s=1.0, most=CONNECTIONS
+        ),
+        on_stop=wired.close,
+        fail_stop=wired.fail_stop,
         drain_s=35.0,
     )
 

@@ -169,7 +169,7 @@ class IngestApp:
         except BurnishError as error:
             if not isinstance(error, TooSlow):
                 await request.discard()
-            return self._refused(request, error)
+            return self._refused(request, error.forget_frames())
         except Exception:  # noqa: BLE001 - one request's mistake is answered, and logged, as such
             trace_id = self._trace_id(request)
             _log.exception("request.failed", trace_id=trace_id, path=request.head.path)

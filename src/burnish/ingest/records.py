@@ -167,7 +167,7 @@ class Records:
             verdict.model = record.model if record.model in models else ""
             admit(record, models)
         except InvalidInput as error:
-            verdict.error = error
+            verdict.error = error.forget_frames()  # of which one holds the verdict
             return verdict
         verdict.record = record
         verdict.incoming = Incoming(

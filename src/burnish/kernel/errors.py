@@ -27,6 +27,18 @@ class BurnishError(Exception):
         self.detail = detail
         self.facts = facts
 
+    def forget_frames(self) -> Self:
+        """Return it without the frames that it and its causes came through; logs want no trace.
+
+        What those frames hold lives as long as the error. If that is the error itself, all of it
+        lives until the garbage collector finds the ring.
+        """
+        link: BaseException | None = self
+        while link is not None:
+            link.__traceback__ = None
+            link = link.__cause__ or link.__context__
+        return self
+
 
 class InvalidInput(BurnishError):
     """A field holds a value that it must not; the message names field, value and fix."""

@@ -114,8 +114,8 @@ class Run:
             if _CHECK.pack(_checksum(head[: _HEADER.size], index)) != head[_HEADER.size :]:
                 raise self._damaged("its index is wrong")
             self._pages = Pages(os.dup(file.fileno()))
-        self._fences = memoryview(index[: 8 * self._blocks]).cast("Q")
-        self._words: Words = np.frombuffer(index[8 * self._blocks :], np.uint64)
+        self._fences = memoryview(index)[: 8 * self._blocks].cast("Q")
+        self._words: Words = np.frombuffer(index, np.uint64, offset=8 * self._blocks)
 
     def find(self, probe: Probe) -> Iterator[tuple[int, int]]:
         """Yield (index in the probe, position in the ledger) of each hash that is here."""
@@ -171,8 +171,8 @@ class RunWriter:
     def __init__(self, folder: Path, span: Span, *, count: int) -> None:
         self._folder, self._span, self._count = folder, span, count
         blocks, words = _sizes(count)
-        self._fences: Words = np.empty(blocks, np.uint64)
-        self._words: Words = np.zeros(words, np.uint64)
+        self._index: Words = np.zeros(blocks + words, np.uint64)
+        self._fences, self._words = self._index[:blocks], self._index[blocks:]
         self._blocks = 0  # written
         self._unsynced = 0
         self._left: Rows = np.empty((0, 3), np.uint64)  # less than a block
@@ -194,12 +194,11 @@ class RunWriter:
         """Write what is left, sync, and give the file its name."""
         if len(self._left):
             self._write(self._left)
-        index = self._fences.tobytes() + self._words.tobytes()
-        self._file.write(index)
+        self._file.write(self._index.data)
         span = self._span
         header = _HEADER.pack(_MAGIC, self._count, span.first, span.end, span.start, span.stop)
         self._file.seek(0)
-        self._file.write(header + _CHECK.pack(_checksum(header, index)))
+        self._file.write(header + _CHECK.pack(_checksum(header, self._index)))
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
@@ -234,7 +233,7 @@ def _sizes(count: int) -> tuple[int, int]:
     return -(-count // _PER_BLOCK), max(1, -(-count * _BITS // 64))
 
 
-def _checksum(header: bytes, index: bytes) -> int:
+def _checksum(header: bytes, index: bytes | Words) -> int:
     return int(google_crc32c.extend(google_crc32c.value(header), index))
 
 
