@@ -11,7 +11,17 @@ import tempfile
 import time
 from pathlib import Path
 
-from kit.rounds import QUICK_ROUNDS, ROUNDS, arguments, interleaved, median, ratio, table, verdict
+from kit.rounds import (
+    QUICK_ROUNDS,
+    ROUNDS,
+    arguments,
+    interleaved,
+    median,
+    ratio,
+    rest,
+    table,
+    verdict,
+)
 
 from burnish.adapters.spool.compaction import Store
 from burnish.adapters.spool.frames import Identity, body_hash, identity_of
@@ -112,6 +122,7 @@ def main() -> None:
             print(f"stored {count:,} in {time.perf_counter() - started:.0f} s", flush=True)
         command = [sys.executable, __file__, "memory", str(large), str(many)]
         used = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+        rest(time.process_time)
         sides = Side(small, few), Side(large, many)
         runs = [len(list(folder.glob("*.run"))) for folder in (small, large)]
         for side in sides:  # pages of both are warm, as those of a running process are

@@ -239,6 +239,23 @@ def test_a_record_that_breaks_its_schema_is_refused_by_field_value_and_fix(
     assert ": " in refused.value.detail
 
 
+@pytest.mark.parametrize("wrapping", ["plain", "structured", "base64", "binary"])
+def test_a_nul_is_refused_in_every_wrapping(wrapping: str) -> None:
+    data = json.dumps(DATA | {"actor": "k\0m"}).encode()
+    body, media, headers = {
+        "plain": (json.dumps(IDENTITY | DATA | {"actor": "k\0m"}).encode(), PLAIN, {}),
+        "structured": (json.dumps(ENVELOPE | {"data": json.loads(data)}).encode(), STRUCTURED, {}),
+        "base64": (
+            json.dumps(ENVELOPE | {"data_base64": base64.b64encode(data).decode()}).encode(),
+            STRUCTURED,
+            {},
+        ),
+        "binary": (data, PLAIN, ENVELOPE),
+    }[wrapping]
+    with pytest.raises(MalformedFeedback, match="actor"):
+        parse(body, media, headers)
+
+
 @pytest.mark.parametrize("version", [0, 2, 99])
 def test_an_unknown_schema_version_is_told_from_a_broken_record(version: int) -> None:
     with pytest.raises(UnsupportedSchemaVersion):

@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import mkstemp
 from typing import Final
@@ -102,3 +102,8 @@ class Pages:
     def read(self, start: int, size: int) -> bytes:
         """Return bytes from a position on, fewer at the end of the file."""
         return os.pread(self._handle, size, start)
+
+    def expect(self, starts: Iterable[int], size: int) -> None:
+        """Have the disk bring bytes that will be read at several places, all at the same time."""
+        for start in starts:
+            os.posix_fadvise(self._handle, start, size, os.POSIX_FADV_WILLNEED)

@@ -35,7 +35,6 @@ EVENT_TYPE: Final = "burnish.feedback.v1"
 _OUR_TYPE: Final = re.compile(r"burnish\.feedback\.v\d+", re.ASCII)
 _MAX_IDENTITY: Final = 255  # characters of a source and of an id, as the tables hold them
 _CE_PREFIX: Final = b"ce-"
-_NUL_ESCAPED: Final = rb"\u0000"
 _EVENT_FORMATS: Final = "application/cloudevents"
 _JSON: Final = re.compile(r"[^/]+/([^/]+\+)?json", re.ASCII)
 _ESCAPED: Final = re.compile(r"\\(.)")
@@ -88,19 +87,17 @@ def parse(body: bytes, content_type: str, ce: Mapping[str, str]) -> FeedbackReco
             f"send {STRUCTURED}, or {PLAIN}; a batch goes to /v1/feedback/batch",
         )
     decoded = _decode(body)
-    clean = _NUL_ESCAPED not in body  # raw, JSON has none
     if format_ == STRUCTURED:
-        source, id_ = _envelope(decoded)
+        source, id_ = envelope(decoded)
         data = _data(decoded)
-        clean = clean and data is decoded.get("data")
     elif ce.keys() - {TRACE}:
-        source, id_ = _envelope(ce)
+        source, id_ = envelope(ce)
         data = decoded
     else:
         data = dict(decoded)
         source, id_ = _identity("source", data), _identity("id", data)
         del data["source"], data["id"]
-    return _record(source, id_, data, clean=clean)
+    return _record(source, id_, data)
 
 
 def record_of(raw: RawRecord) -> FeedbackRecord:
@@ -115,6 +112,24 @@ def media_type(content_type: str) -> str:
     'application/json'
     """
     return content_type.partition(";")[0].strip().lower()
+
+
+def envelope(event: Mapping[str, Any]) -> tuple[str, str]:
+    """Return source and id of an event, or of the attributes that came as headers.
+
+    Raises UnsupportedSchemaVersion, MalformedFeedback.
+    """
+    if event.get("specversion") != "1.0":
+        raise malformed("specversion", event.get("specversion"), "send CloudEvents 1.0")
+    type_ = event.get("type")
+    if type_ != EVENT_TYPE:
+        if isinstance(type_, str) and _OUR_TYPE.fullmatch(type_):
+            raise UnsupportedSchemaVersion.of("type", type_, f"send {EVENT_TYPE}")
+        raise malformed("type", type_, f"send {EVENT_TYPE}")
+    time = event.get("time")
+    if time is not None and not (isinstance(time, str) and is_date_time(time)):
+        raise malformed("time", time, "give an RFC 3339 time, or leave it out")
+    return _identity("source", event), _identity("id", event)
 
 
 def _decode(body: bytes) -> dict[str, Any]:
@@ -166,20 +181,6 @@ def _data(event: Mapping[str, Any]) -> dict[str, Any]:
     return _decode(body)
 
 
-def _envelope(event: Mapping[str, Any]) -> tuple[str, str]:
-    if event.get("specversion") != "1.0":
-        raise malformed("specversion", event.get("specversion"), "send CloudEvents 1.0")
-    type_ = event.get("type")
-    if type_ != EVENT_TYPE:
-        if isinstance(type_, str) and _OUR_TYPE.fullmatch(type_):
-            raise UnsupportedSchemaVersion.of("type", type_, f"send {EVENT_TYPE}")
-        raise malformed("type", type_, f"send {EVENT_TYPE}")
-    time = event.get("time")
-    if time is not None and not (isinstance(time, str) and is_date_time(time)):
-        raise malformed("time", time, "give an RFC 3339 time, or leave it out")
-    return _identity("source", event), _identity("id", event)
-
-
 def _identity(name: str, holder: Mapping[str, Any]) -> str:
     value = holder.get(name)
     if isinstance(value, str) and 0 < len(value) <= _MAX_IDENTITY and NUL not in value:
@@ -190,9 +191,9 @@ def _identity(name: str, holder: Mapping[str, Any]) -> str:
     raise malformed(name, value, fix)
 
 
-def _record(source: str, id_: str, data: dict[str, Any], *, clean: bool) -> FeedbackRecord:
+def _record(source: str, id_: str, data: dict[str, Any]) -> FeedbackRecord:
     version = data.get("schema_version", DEFAULT_VERSION)
-    schema(version).check(data, clean=clean)
+    schema(version).check(data)
     predicted, final = data.get("predicted"), data["final"]
     if predicted is not None and isinstance(predicted, list) != isinstance(final, dict):
         fix = "a label goes with a label, grades of documents with the ids as they were ranked"

@@ -17,7 +17,6 @@ from typing import Any, Final
 import msgspec
 
 from burnish.feedback.model import MalformedFeedback, UnsupportedSchemaVersion
-from burnish.feedback.quick import Quick
 from burnish.kernel.clock import parse_time
 from burnish.kernel.digest import canonical
 
@@ -102,17 +101,9 @@ class Schema:
             raise ValueError(f"{raw.get('title')}: a schema outside the subset: {sorted(unknown)}")
         self._fields = {name: Field(name, one) for name, one in raw["properties"].items()}
         self._required = tuple(self._fields[name] for name in raw["required"])
-        self._quick = Quick(raw["properties"], raw["required"], is_date_time=is_date_time)
 
-    def check(self, data: Mapping[str, Any], *, clean: bool = False) -> None:
-        """Raise MalformedFeedback, naming the first field that is missing, unknown or wrong.
-
-        Args:
-            data: the record.
-            clean: whether it is known that no text in it holds a NUL.
-        """
-        if clean and self._quick.fits(data):
-            return
+    def check(self, data: Mapping[str, Any]) -> None:
+        """Raise MalformedFeedback, naming the first field that is missing, unknown or wrong."""
         for field in self._required:
             if field.name not in data:
                 raise MalformedFeedback(

@@ -91,7 +91,10 @@ class Identities:
         if missing and settled.runs:
             probe = Probe([identities[index].hash for index in missing])
             for run in settled.runs:
-                for at, position in run.find(probe):
+                places = list(run.find(probe))
+                if len(places) > 1:
+                    settled.ledger.expect(position for _, position in places)
+                for at, position in places:
                     name, known, _ = settled.ledger.at(position)
                     if name == identities[missing[at]].name:
                         found[missing[at]] = known

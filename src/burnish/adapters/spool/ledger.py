@@ -63,6 +63,10 @@ class LedgerView:
             path=str(self._path),
         )
 
+    def expect(self, positions: Iterable[int]) -> None:
+        """Have the disk bring several records that will be asked for, all at the same time."""
+        self._pages.expect(positions, _HEAD + _MOST_NAMES)
+
     def scan(self, start: int, end: int) -> Iterator[tuple[int, Known, int]]:
         """Yield each record between two positions, with its own and the next one's.
 

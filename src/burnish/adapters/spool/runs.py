@@ -106,7 +106,7 @@ class Run:
                 raise self._damaged("its header is missing")
             magic, self.count, *found = _HEADER.unpack_from(head)
             self._blocks, words = _sizes(self.count)
-            file.seek(_BLOCK * (1 + self._blocks))
+            file.seek(_place(self._blocks))
             index = file.read()
             right = magic == _MAGIC and found == [span.first, span.end, span.start, span.stop]
             if not right or len(index) != 8 * (self._blocks + words):
@@ -119,15 +119,18 @@ class Run:
 
     def find(self, probe: Probe) -> Iterator[tuple[int, int]]:
         """Yield (index in the probe, position in the ledger) of each hash that is here."""
-        for index in probe.passing(self._words):
-            for position in self._positions(probe.hashes[index]):
+        wanted = [(index, self._range(probe.hashes[index])) for index in probe.passing(self._words)]
+        if len(wanted) > 1:
+            self._pages.expect((_place(one) for _, blocks in wanted for one in blocks), _BLOCK)
+        for index, blocks in wanted:
+            for position in self._positions(probe.hashes[index], blocks):
                 yield index, position
 
     def rows(self) -> Iterator[Rows]:
         """Yield all entries, ascending, some at a time."""
         with self.path.open("rb") as file:
             for first in range(0, self._blocks, _READ_BLOCKS):
-                file.seek(_BLOCK * (1 + first))
+                file.seek(_place(first))
                 yield np.concatenate(
                     [
                         np.frombuffer(self._checked(number, file.read(_BLOCK)), np.uint64)
@@ -135,14 +138,17 @@ class Run:
                     ]
                 ).reshape(-1, 3)
 
-    def _positions(self, hash_: bytes) -> Iterator[int]:
+    def _range(self, hash_: bytes) -> range:
+        """Return the numbers of the blocks that may hold a hash: one, but for equal keys.
+
+        Those, which only an attack or a test makes, may reach over several.
+        """
         key = int.from_bytes(hash_[:8], "little")
-        # Equal keys, which only an attack or a test makes, may reach over several blocks.
-        for number in range(
-            max(bisect_left(self._fences, key) - 1, 0), bisect_right(self._fences, key)
-        ):
-            place = _BLOCK * (1 + number)
-            entries = self._checked(number, self._pages.read(place, _BLOCK))
+        return range(max(bisect_left(self._fences, key) - 1, 0), bisect_right(self._fences, key))
+
+    def _positions(self, hash_: bytes, blocks: range) -> Iterator[int]:
+        for number in blocks:
+            entries = self._checked(number, self._pages.read(_place(number), _BLOCK))
             at = entries.find(hash_)
             while at >= 0:
                 if at % _ENTRY == 0:
@@ -226,6 +232,11 @@ class RunWriter:
             self._file.flush()
             os.fdatasync(self._file.fileno())
             self._unsynced = 0
+
+
+def _place(block: int) -> int:
+    """Return where a block begins in the file."""
+    return _BLOCK * (1 + block)
 
 
 def _sizes(count: int) -> tuple[int, int]:
