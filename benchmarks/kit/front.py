@@ -15,27 +15,16 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from burnish.adapters.directory import PublishedDirectory
-from burnish.adapters.ingest_metrics import IngestMetrics
-from burnish.adapters.ingest_server import CONNECTIONS, FailStop, serve_ingest
 from burnish.adapters.objects import LocalObjects
-from burnish.adapters.prediction_lookup import PredictionLookup
 from burnish.adapters.process import share_one_heap
-from burnish.adapters.raw_log import RawLogReader
 from burnish.adapters.spool.identities import HOT
-from burnish.adapters.spool.log import Spool
-from burnish.adapters.spool.quarantine import QuarantineSpool
-from burnish.adapters.spool.shipper import Shipper
 from burnish.adapters.sql.engine import make_engine
-from burnish.adapters.sql.predictions import SqlPredictions
-from burnish.adapters.sql.quarantine import SqlQuarantineIndex
-from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.sql.schema import metadata
-from burnish.adapters.system import new_trace_id, utc_now
+from burnish.adapters.system import utc_now
+from burnish.adapters.telemetry import configure_logging
+from burnish.bootstrap.ingest import FeedbackFront
 from burnish.feedback.model import Incoming, Outcome, Receipt
 from burnish.feedback.ports import Receipts
-from burnish.ingest.app import IngestApp, IngestLimits
-from burnish.ingest.connections import Connections
-from burnish.ingest.records import Records
 from kit.rounds import cpu_s, rest
 
 BEARER = "a-token"
@@ -127,6 +116,7 @@ class Front:
 def serve(folder: Path, port: int, kind: str) -> None:
     """Run the front until SIGTERM."""
     share_one_heap()
+    configure_logging("ingest", "warning")
     directory = PublishedDirectory(folder / "published.json", SECRET)
     key = {"sha256": hashlib.sha256(BEARER.encode()).hexdigest(), "name": "b", "role": "admin"}
     model = {"labels": ["good", "defect"], "kind": "image-classification"}
@@ -134,57 +124,21 @@ def serve(folder: Path, port: int, kind: str) -> None:
     engine = make_engine(f"sqlite:///{folder / 'burnish.db'}")
     metadata.create_all(engine)
     objects = LocalObjects(folder / "objects", base_url="", secret=SECRET, clock=utc_now)
-    metrics, fail_stop = IngestMetrics(CollectorRegistry()), FailStop()
-    spool = Spool(
+    front = FeedbackFront(
         folder / "spool",
-        shard=SHARD,
-        history=RawLogReader(objects, engine),
-        clock=utc_now,
-        meter=metrics,
-        failed=fail_stop,
+        SHARD,
+        objects=objects,
+        engine=engine,
+        directory=directory,
+        registry=CollectorRegistry(),
+        log=None if kind == "durable" else Forgetful(knows=kind == "forgetful"),
     )
-    shipper = Shipper(spool, objects, SqlManifest(engine), meter=metrics)
-    quarantine = QuarantineSpool(
-        folder / "spool" / "quarantine",
-        objects,
-        index=SqlQuarantineIndex(engine),
-        reserve=spool.reserve,
-        meter=metrics,
-        failed=fail_stop,
-    )
-    shipper.start()
 
     def on_stop() -> None:
-        shipper.close(deadline_s=0.0)
-        quarantine.close(deadline_s=0.0)
-        spool.close()
+        front.close(deadline_s=0.0)
         engine.dispose()
 
-    log = spool if kind == "durable" else Forgetful(knows=kind == "forgetful")
-    records = Records(
-        log=log,
-        quarantine=quarantine,
-        predictions=PredictionLookup(SqlPredictions(engine)),
-        meter=metrics,
-        clock=utc_now,
-        cap=IngestLimits().record_bytes,
-    )
-    app = IngestApp(
-        records=records,
-        log=log,
-        sealer=shipper,
-        directory=directory,
-        meter=metrics,
-        new_trace_id=new_trace_id,
-    )
-    serve_ingest(
-        host="127.0.0.1",
-        port=port,
-        connections=Connections(app, new_trace_id=new_trace_id, deadline_s=5.0, most=CONNECTIONS),
-        on_stop=on_stop,
-        fail_stop=fail_stop,
-        drain_s=5.0,
-    )
+    front.serve("127.0.0.1", port, header_s=5.0, drain_s=5.0, on_stop=on_stop)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from burnish.ingest.app import IngestLimits
+from burnish.ingest.app import IngestApp, IngestLimits
 from burnish.ingest.bodies import Body
 from burnish.ingest.heads import Head
 from burnish.ingest.http import Answer, Request
@@ -23,7 +23,7 @@ from burnish.ingest.messages import Message
 from burnish.ingest.records import Verdict
 from burnish.kernel.errors import BurnishError
 from support.front import BEARER, Front, record
-from support.ingest_role import Options, Wired
+from support.ingest_role import Options, Role
 
 TIMES = 3
 ROOM = 1 << 30
@@ -31,23 +31,23 @@ OURS = (Request, Body, Message, Verdict, BurnishError, FrameType, CoroutineType,
 
 
 @pytest.fixture(name="start")
-def _start(tmp_path: Path) -> Iterator[Callable[[int], Wired]]:
-    started: list[Wired] = []
+def _start(tmp_path: Path) -> Iterator[Callable[[int], IngestApp]]:
+    started: list[Role] = []
 
-    def start(high_water_bytes: int) -> Wired:
+    def start(high_water_bytes: int) -> IngestApp:
         Front(tmp_path).publish()
         limits = IngestLimits(record_bytes=4000)
         options = Options(hot=1000, high_water_bytes=high_water_bytes, limits=limits)
-        started.append(Wired(tmp_path, options))
-        return started[-1]
+        started.append(Role(tmp_path, options))
+        return started[-1].front.app()
 
     yield start
-    for wired in started:
-        wired.close()
+    for role in started:
+        role.close()
 
 
 async def answer(
-    wired: Wired, path: str, body: bytes, *, method: str = "POST", **said: str
+    app: IngestApp, path: str, body: bytes, *, method: str = "POST", **said: str
 ) -> Answer | None:
     headers = {"authorization": f"Bearer {BEARER}", "content_type": "application/json"} | said
     head = Head(
@@ -57,7 +57,7 @@ async def answer(
         keep_alive=True,
     )
     given: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
-    wired.app(Request(head, Body.of(body)), given.set_result)
+    app(Request(head, Body.of(body)), given.set_result)
     return await given
 
 
@@ -97,7 +97,7 @@ NOWHERE = "/v1/feedback/place?source=a&id=b"
     ],
 )
 def test_what_is_refused_leaves_nothing_to_the_collector(
-    start: Callable[[int], Wired],
+    start: Callable[[int], IngestApp],
     *,
     high_water_bytes: int,
     status: int,
@@ -105,17 +105,17 @@ def test_what_is_refused_leaves_nothing_to_the_collector(
     body: bytes,
     said: dict[str, str],
 ) -> None:
-    wired = start(high_water_bytes)
+    app = start(high_water_bytes)
 
     async def asked() -> list[str]:
-        await answer(wired, ONE, GOOD)
+        await answer(app, ONE, GOOD)
         gc.collect()
         gc.freeze()
         gc.disable()
         gc.set_debug(gc.DEBUG_SAVEALL)
         try:
             for _ in range(TIMES):
-                given = await answer(wired, path, body, **said)
+                given = await answer(app, path, body, **said)
                 assert given is not None
                 assert given.status == status, given.body
             await asyncio.sleep(0.1)

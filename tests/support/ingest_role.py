@@ -12,25 +12,16 @@ from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
 from burnish.adapters.directory import PublishedDirectory
-from burnish.adapters.ingest_metrics import IngestMetrics
-from burnish.adapters.ingest_server import CONNECTIONS, FailStop, serve_ingest
 from burnish.adapters.objects import LocalObjects
 from burnish.adapters.objects_s3 import Credentials, S3Objects
-from burnish.adapters.prediction_lookup import PredictionLookup
-from burnish.adapters.raw_log import RawLogReader
-from burnish.adapters.spool.log import Spool, SpoolSettings
-from burnish.adapters.spool.quarantine import QuarantineSpool
-from burnish.adapters.spool.shipper import Shipper, ShipperSettings
+from burnish.adapters.spool.log import SpoolSettings
+from burnish.adapters.spool.shipper import ShipperSettings
 from burnish.adapters.sql.engine import make_engine
-from burnish.adapters.sql.predictions import SqlPredictions
-from burnish.adapters.sql.quarantine import SqlQuarantineIndex
-from burnish.adapters.sql.raw_log import SqlManifest
 from burnish.adapters.sql.schema import metadata
-from burnish.adapters.system import new_trace_id, utc_now
+from burnish.adapters.system import utc_now
 from burnish.adapters.telemetry import configure_logging
-from burnish.ingest.app import IngestApp, IngestLimits
-from burnish.ingest.connections import Connections
-from burnish.ingest.records import Records
+from burnish.bootstrap.ingest import FeedbackFront
+from burnish.ingest.app import IngestLimits
 
 SECRET = b"s" * 32
 SHARD = "0"
@@ -70,79 +61,37 @@ def objects_of(data: Path, options: Options) -> LocalObjects | S3Objects:
     )
 
 
-class Wired:
-    """The parts of the role over a data folder, put together."""
+class Role:
+    """The role's parts over a data folder, as bootstrap puts them together."""
 
     def __init__(self, data: Path, options: Options) -> None:
         self._drain_s = options.drain_s
         self._engine = make_engine(f"sqlite:///{data / 'burnish.db'}")
         metadata.create_all(self._engine)
-        objects = objects_of(data, options)
-        metrics = IngestMetrics(CollectorRegistry())
-        self.fail_stop = FailStop()
         jumps = itertools.cycle(options.clock_jumps)
-        folder = data / "spool" / SHARD
-        self._spool = Spool(
-            folder,
-            shard=SHARD,
-            history=RawLogReader(objects, self._engine),
+        self.front = FeedbackFront(
+            data / "spool" / SHARD,
+            SHARD,
+            objects=objects_of(data, options),
+            engine=self._engine,
+            directory=PublishedDirectory(data / "published" / "directory.json", SECRET),
+            registry=CollectorRegistry(),
             clock=lambda: utc_now() + timedelta(seconds=next(jumps)),
-            meter=metrics,
-            failed=self.fail_stop,
-            settings=SpoolSettings(
+            spool=SpoolSettings(
                 segment=options.segment_bytes,
                 high_water=options.high_water_bytes,
                 low_water=options.high_water_bytes * 3 // 4,
                 reserve=options.reserve_bytes,
                 hot=options.hot,
             ),
-        )
-        self._quarantine = QuarantineSpool(
-            folder / "quarantine",
-            objects,
-            index=SqlQuarantineIndex(self._engine),
-            reserve=self._spool.reserve,
-            meter=metrics,
-            failed=self.fail_stop,
-        )
-        self._shipper = Shipper(
-            self._spool,
-            objects,
-            SqlManifest(self._engine),
-            meter=metrics,
-            settings=ShipperSettings(
+            shipper=ShipperSettings(
                 seal_seconds=options.seal_seconds, seal_bytes=options.seal_bytes, retry_cap_s=1.0
             ),
-        )
-        metrics.watch(
-            self._spool.backlog,
-            reserve=self._spool.reserve,
-            shipper=self._shipper,
-            quarantine=self._quarantine,
-        )
-        self._shipper.start()
-        records = Records(
-            log=self._spool,
-            quarantine=self._quarantine,
-            predictions=PredictionLookup(SqlPredictions(self._engine)),
-            meter=metrics,
-            clock=utc_now,
-            cap=options.limits.record_bytes,
-        )
-        self.app = IngestApp(
-            records=records,
-            log=self._spool,
-            sealer=self._shipper,
-            directory=PublishedDirectory(data / "published" / "directory.json", SECRET),
-            meter=metrics,
-            new_trace_id=new_trace_id,
             limits=options.limits,
         )
 
     def close(self) -> None:
-        self._shipper.close(deadline_s=self._drain_s)
-        self._quarantine.close(deadline_s=self._drain_s)
-        self._spool.close()
+        self.front.close(deadline_s=self._drain_s)
         self._engine.dispose()
 
 
@@ -151,17 +100,8 @@ def main(data: Path, port: int, options: Options) -> None:
     if not options.sync:
         unsynced: Any = os
         unsynced.fsync = unsynced.fdatasync = lambda _handle: None
-    wired = Wired(data, options)
-    serve_ingest(
-        host="127.0.0.1",
-        port=port,
-        connections=Connections(
-            wired.app, new_trace_id=new_trace_id, deadline_s=1.0, most=CONNECTIONS
-        ),
-        on_stop=wired.close,
-        fail_stop=wired.fail_stop,
-        drain_s=35.0,
-    )
+    role = Role(data, options)
+    role.front.serve("127.0.0.1", port, header_s=1.0, drain_s=35.0, on_stop=role.close)
 
 
 if __name__ == "__main__":
