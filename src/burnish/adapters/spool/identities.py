@@ -33,7 +33,7 @@ class _Frozen(Struct):
 
 
 class Identities:
-    """A map from an identity to its record, for the committer's thread.
+    """A map from an identity to its record, for one thread at a time.
 
     Neither cost nor memory follows the number of identities: `find` asks the newest ones in memory,
     then each run's filter, and takes no hash for an identity before the whole name agrees. A second
