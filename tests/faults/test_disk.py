@@ -4,7 +4,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count, islice
 from pathlib import Path
 
@@ -118,6 +118,29 @@ def test_a_full_disk_is_said_so_and_emptied_as_soon_as_the_store_is_back(
     assert len(list(s3.objects(url).list("quarantine/"))) == 1
     assert accepted()
     assert intake.metric("burnish_spool_reserve_held") == 1  # before a record is taken
+
+
+def test_on_a_full_disk_it_starts_with_what_it_has_set_aside(
+    s3: S3Server, small_disk: Callable[[int], Path], make_intake: Make
+) -> None:
+    url = s3.url()
+    disk = small_disk(8 * MIB)
+    options = {"s3_url": url, "s3_endpoint": s3.endpoint, "s3_timeout_s": 1.0}
+    intake = make_intake(disk, segment_bytes=MIB, reserve_bytes=2 * MIB, **options)
+    intake.start()
+    bodies = {f"r-{number}": encode(f"r-{number}", reason="x" * 3000) for number in range(200)}
+    for name in bodies:
+        assert intake.call("POST", "/v1/feedback", bodies[name])[0] == 202
+    intake.kill()
+
+    with (disk / "somebody-elses").open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    intake.start()
+
+    assert intake.seal() == len(bodies)
+    kept = {name: fingerprint(body.decode()) for name, body in bodies.items()}
+    raw_reader.check(raw_reader.lines_of(raw_reader.bucket(url, s3.endpoint)), kept)
 
 
 def test_a_disk_that_fails_to_sync_ends_the_process_and_loses_nothing_acknowledged(

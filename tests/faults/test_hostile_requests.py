@@ -128,6 +128,29 @@ def test_a_bomb_is_defused_at_the_cap(front: Front, record: Any, encoding: str) 
             assert "bytes" in document["detail"]
 
 
+@pytest.mark.parametrize("encoding", ["zstd", "gzip"])
+def test_frames_that_hold_nothing_keep_nobody_waiting(
+    front: Front, record: Any, encoding: str
+) -> None:
+    frame = zstandard.compress(b"") if encoding == "zstd" else gzip.compress(b"", mtime=0)
+    with unharmed(front, record, growth=96 * MIB):
+        body = frame * (15 * MIB // len(frame))
+        status, document = front.post("/v1/feedback/batch", body, content_encoding=encoding)
+        assert (status, document["code"]) == (400, "request.malformed")
+        assert "frames" in document["detail"]
+
+
+@pytest.mark.parametrize("content_type", [NDJSON, "application/cloudevents-batch+json"])
+def test_a_batch_of_too_many_records_is_refused_as_a_whole(
+    front: Front, record: Any, content_type: str
+) -> None:
+    body = b"{}\n" * 5_000_000 if content_type == NDJSON else b"[" + b"{}," * 999_999 + b"{}]"
+    with unharmed(front, record, growth=256 * MIB):
+        status, document = front.post("/v1/feedback/batch", body, content_type=content_type)
+        assert (status, document["code"]) == (413, "request.too_large")
+        assert "100,000 at a time" in document["detail"]
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [

@@ -239,6 +239,12 @@ def test_a_record_that_breaks_its_schema_is_refused_by_field_value_and_fix(
     assert ": " in refused.value.detail
 
 
+def test_an_event_that_is_traced_twice_says_so_itself() -> None:
+    headers = [(b"traceparent", b"00-a"), (b"ce-traceparent", b"00-b"), (b"traceparent", b"00-c")]
+    assert attributes(headers) == attributes(headers[::-1]) == {"traceparent": "00-b"}
+    assert attributes(headers[:1]) == {"traceparent": "00-a"}
+
+
 @pytest.mark.parametrize("wrapping", ["plain", "structured", "base64", "binary"])
 def test_a_nul_is_refused_in_every_wrapping(wrapping: str) -> None:
     data = json.dumps(DATA | {"actor": "k\0m"}).encode()

@@ -299,7 +299,7 @@ def test_a_client_that_asks_to_send_too_much_is_refused_before_it_does(house: Ho
         (b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", True),
         (b"GET / HTTP/1.0\r\n\r\n", True),
         (b"GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n", False),
-        (b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n", True),
+        (b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n", False),
     ],
     ids=["close", "1.0", "1.0-keep-alive", "upgrade"],
 )
@@ -348,6 +348,43 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_gets_none(house: House) 
         client.send(post(b"half of it")[:-3])
         client.socket.shutdown(socket.SHUT_WR)
         assert client.is_ended()
+
+
+@pytest.mark.parametrize("cut", [None, 40, -3])
+def test_a_client_that_offers_another_protocol_is_answered_in_this_one(
+    house: House, cut: int | None
+) -> None:
+    offer = ("connection: Upgrade, HTTP2-Settings", "upgrade: h2c", "http2-settings: AAEAAEAA")
+    data = post(b"hello", *offer)
+    with Client(house) as client:
+        client.send(data[:cut])
+        time.sleep(STALL_S)
+        client.send(data[len(data[:cut]) :] + post(b"more", *offer) + post(b"and more"))
+        assert [client.reply().body for _ in range(3)] == [b"hello", b"more", b"and more"]
+
+
+def test_a_blank_line_between_requests_is_no_request(house: House) -> None:
+    with Client(house) as client:
+        for body in (b"one", b"two"):
+            client.send(post(body))
+            assert client.reply().body == body
+            client.send(END)
+            time.sleep(STALL_S)
+    assert len(house.seen) == 2
+
+
+def test_trailers_are_capped_as_headers_are(house: House) -> None:
+    with Client(house) as client:
+        client.send(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+        client.send(b"2\r\nhi\r\n0\r\nx: " + b"y" * 400_000)
+        assert client.reply().status == 431
+        assert client.is_ended()
+
+
+def test_a_length_may_begin_with_zeros(house: House) -> None:
+    with Client(house) as client:
+        client.send(b"POST / HTTP/1.1\r\ncontent-length: " + b"0" * 5000 + b"2\r\n\r\nhi")
+        assert client.reply().body == b"hi"
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ def attributes(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     {'id': 'café', 'source': 'the app'}
     """
     found: dict[str, str] = {}
+    trace: str | None = None
     for raw, value in headers:
         lower = raw.lower()
         if lower.startswith(_CE_PREFIX):
@@ -60,8 +61,10 @@ def attributes(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
             if attribute in found:
                 raise malformed(name, value.decode("latin-1"), "send it once")
             found[attribute] = _header_text(name, value)
-        elif lower == _TRACE_HEADER:
-            found.setdefault(TRACE, value.decode("latin-1"))
+        elif lower == _TRACE_HEADER and trace is None:
+            trace = value.decode("latin-1")
+    if trace is not None:
+        found.setdefault(TRACE, trace)
     return found
 
 
@@ -134,8 +137,8 @@ def envelope(event: Mapping[str, Any]) -> tuple[str, str]:
 
 def _decode(body: bytes) -> dict[str, Any]:
     try:
+        body.decode()  # by itself: it knows the place, and a skipped part hides nothing from it
         value = msgspec.json.decode(body)
-        body.decode()  # a skipped part could hide what is not UTF-8
     except UnicodeDecodeError as error:
         raise NotJson(f"The body is not UTF-8: {error.reason} at byte {error.start}.") from error
     except RecursionError as error:

@@ -9,7 +9,8 @@ from burnish.feedback.model import Backpressure
 from burnish.ingest.encodings import Expand
 from burnish.kernel.errors import InvalidInput
 
-_TURN_BYTES: Final = 256 << 10  # of expanding, then others have their turn
+_TURN_BYTES: Final = 256 << 10  # of expanding, or so many pieces: then others have their turn
+_TURN_PIECES: Final = 1000
 _RETRY_S: Final = 1  # what is in flight has left within moments
 
 
@@ -190,13 +191,13 @@ async def expanded(body: bytes, expand: Expand, hold: Hold, *, cap: int) -> byte
     """
     parts: list[bytes] = []
     size = turn = 0
-    for part in expand(body):
+    for number, part in enumerate(expand(body), 1):
         size += len(part)
         if size > cap:
             raise too_large(cap, "expanded body")
         hold.take(len(part))
         parts.append(part)
-        if size - turn > _TURN_BYTES:
+        if size - turn > _TURN_BYTES or number % _TURN_PIECES == 0:
             turn = size
             await asyncio.sleep(0)
     hold.drop(len(body))

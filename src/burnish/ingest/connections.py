@@ -148,10 +148,9 @@ class Connection(asyncio.Protocol):
         self._deadline: float | None = None  # of the loop's time; for headers, or for our answer
         self._is_between = True  # no part of a request has come
         self._in_head = True
-        self._heads = 0  # that have arrived whole
-        self._head_bytes = 0  # of the one that has not
+        self._head_bytes = 0  # that came since a head was whole, or a part of a body
         self._target = b""
-        self._head: Head | None = None  # that came last
+        self._head: Head | None = None  # that came whole with the last bytes
         self._headers: list[tuple[bytes, bytes]] = []
         self._arriving: Request | None = None  # whose body is not all there
         self._current: Request | None = None  # which is being answered
@@ -227,13 +226,14 @@ class Connection(asyncio.Protocol):
             keep_alive=self._parser.should_keep_alive(),
         )
         self._head = head
-        self._in_head, self._heads, self._head_bytes = False, self._heads + 1, 0
+        self._in_head, self._head_bytes = False, 0
         self._is_waited_for = head.waits
         self._arriving = Request(head, Body(self._wanted))
         self._waiting.append(self._arriving)
 
     def on_body(self, part: bytes) -> None:
         """Hand on a part of the body."""
+        self._head_bytes = 0
         if self._arriving is not None:
             self._arriving.incoming.arrived(part)
             if self._arriving.incoming.size > _AHEAD_BYTES:
@@ -243,7 +243,7 @@ class Connection(asyncio.Protocol):
         """End the body."""
         if self._arriving is not None:
             self._arriving.incoming.end()
-        self._arriving, self._in_head, self._is_between = None, True, True
+        self._arriving, self._in_head, self._is_between, self._head_bytes = None, True, True, 0
 
     def look(self, now: float) -> None:
         """End it if its time is up."""
@@ -267,24 +267,41 @@ class Connection(asyncio.Protocol):
         if between and (found := self._house.heads.find(data)) is not None:
             self._waiting.append(Request(found[0], Body.of(found[1])))
             return None
-        heads = self._heads if self._in_head else None
+        self._count(len(data))
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._last = True  # what follows would be another protocol, which we do not speak
+        except httptools.HttpParserUpgrade as upgrade:
+            return self._without_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserInvalidMethodError:
             return MethodUnknown("The request begins with no method of HTTP that we know.")
         except httptools.HttpParserError as error:
             return NoRequest(f"This is no HTTP/1.1 request: {error}.")
         else:
-            if self._in_head and self._heads == heads:  # all of it was a part of one head
-                self._head_bytes += len(data)
-                if self._head_bytes > _HEAD_BYTES:
-                    detail = f"The headers have more than {_HEAD_BYTES} bytes: send fewer."
-                    return HeadTooLarge(detail, limit=_HEAD_BYTES)
-            elif between and self._is_between and self._head is not None:
+            if self._head_bytes > _HEAD_BYTES:
+                detail = f"The headers have more than {_HEAD_BYTES} bytes: send fewer."
+                return HeadTooLarge(detail, limit=_HEAD_BYTES)
+            if between and self._is_between and self._head is not None:
                 self._house.heads.learn(data, self._head)
         return None
+
+    def _count(self, size: int) -> None:
+        """Take bytes for a part of a head, or of trailers, until the parser finds more in them."""
+        self._head = None
+        self._head_bytes += size
+
+    def _without_upgrade(self, rest: bytes) -> BurnishError | None:
+        """Read a request again without its offer of another protocol, which we do not speak.
+
+        The parser takes what follows its head for that protocol; it is the request's body.
+        """
+        if self._head is None or self._head.method == "CONNECT":  # that is no offer
+            self._last = True
+            return None
+        self._waiting.pop()
+        lines = [b"%b %b HTTP/1.1" % (self._head.method.encode(), self._target)]
+        lines += [b"%b: %b" % header for header in self._headers if header[0] != b"upgrade"]
+        self._parser = httptools.HttpRequestParser(self)
+        return self._take_in(b"\r\n".join((*lines, b"", rest)))
 
     def _begin(self, request: Request) -> None:
         self._current, self._deadline = request, None

@@ -2,19 +2,31 @@
 
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 import zstandard
 
 from burnish.kernel.errors import InvalidInput, Unreadable
 
 # Four bytes of zstd become 128 KiB at most (a block of one repeated byte): a slice, 8 MiB.
-_ZSTD_SLICE: Final = 256
+_SLICE: Final = 256
+_MOST_FRAMES: Final = 10_000  # in a body; each costs something, also one that holds nothing
 _ZSTD_WINDOW_BYTES: Final = 8 << 20  # what a sender of HTTP content may ask for (RFC 9659)
-_PIECE_BYTES: Final = 256 << 10  # of expanded gzip
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
 Expand = Callable[[bytes], Iterator[bytes]]
+
+
+class _Frame(Protocol):
+    """What expands one frame."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: memoryview, /) -> bytes: ...
 
 
 class UnknownEncoding(InvalidInput):
@@ -39,36 +51,35 @@ def expander(encoding: str) -> Expand | None:
 
 
 def _gzip(data: bytes) -> Iterator[bytes]:
-    while data:  # one member after another, as `cat a.gz b.gz` makes them
-        member = zlib.decompressobj(_GZIP)
-        while not member.eof:
-            try:
-                piece = member.decompress(data, _PIECE_BYTES)
-            except zlib.error as error:
-                raise _broken("gzip", str(error)) from error
-            data = member.unconsumed_tail
-            if not piece and not data and not member.eof:
-                raise _broken("gzip", "it ends too early")
-            yield piece
-        data = member.unused_data
+    return _frames("gzip", data, lambda: zlib.decompressobj(_GZIP), zlib.error)
 
 
 def _zstd(data: bytes) -> Iterator[bytes]:
     decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
+    return _frames("zstd", data, decompressor.decompressobj, zstandard.ZstdError)
+
+
+def _frames(
+    encoding: str, data: bytes, begin: Callable[[], _Frame], broken: type[Exception]
+) -> Iterator[bytes]:
+    """Yield what frames hold that follow one another, as `cat a.gz b.gz` makes them."""
     view = memoryview(data)
     position = 0
-    while position < len(view):  # one frame after another
-        frame = decompressor.decompressobj()
+    for _ in range(_MOST_FRAMES):
+        frame = begin()
         while not frame.eof:
             if position >= len(view):
-                raise _broken("zstd", "it ends too early")
+                raise _broken(encoding, "it ends too early")
             try:
-                piece = frame.decompress(view[position : position + _ZSTD_SLICE])
-            except zstandard.ZstdError as error:
-                raise _broken("zstd", str(error)) from error
-            position = min(position + _ZSTD_SLICE, len(view))
+                piece = frame.decompress(view[position : position + _SLICE])
+            except broken as error:
+                raise _broken(encoding, str(error)) from error
+            position = min(position + _SLICE, len(view))
             yield piece
         position -= len(frame.unused_data)
+        if position >= len(view):
+            return
+    raise _broken(encoding, f"it has more than {_MOST_FRAMES:,} frames")
 
 
 def _broken(encoding: str, problem: str) -> Unreadable:

@@ -55,7 +55,7 @@ class Head:
     def length(self) -> int | None:
         """How many bytes the body has, None if that is not said."""
         declared = self._named.get(b"content-length", b"")
-        return int(declared) if declared.isdigit() else None
+        return int(declared.lstrip(b"0") or b"0") if declared.isdigit() else None
 
     @cached_property
     def ce(self) -> dict[str, str]:

@@ -38,9 +38,12 @@ from burnish.ingest.messages import Message, split
 from burnish.kernel.clock import Clock
 from burnish.kernel.errors import BurnishError, InvalidInput
 
+MOST_RECORDS: Final = 100_000  # in a batch: as many as the largest holds, if they are short
+
 One = tuple[int, Accepted]  # status and answer, of one record
 
 _STATUS: Final = {Outcome.ACCEPTED: 202, Outcome.DUPLICATE: 200}
+_TURN: Final = 1000  # records judged, then other requests have their turn
 _LOOK_UP_S: Final = 0.05  # the longest that a record waits for the prediction log
 
 
@@ -128,25 +131,24 @@ class Records:
         return True
 
     async def batch(
-        self, message: Message, published: Published, *, most: int | None = None
+        self, message: Message, published: Published, *, most: int = MOST_RECORDS
     ) -> Results:
-        """Keep what is good in a batch, of `most` records if given; return one line per record.
+        """Keep what is good in a batch of `most` records; return one line per record.
 
         Raises:
             InvalidInput: it is no such batch; it was quarantined as a whole.
-            Backpressure: nothing of it was kept.
+            Backpressure: not all of it was kept; sent again, what was is there already.
         """
         try:
-            messages = split(message)
-            if most is not None and len(messages) > most:
-                raise TooLarge(
-                    f"The message holds {len(messages)} records: send at most {most} at a time.",
-                    limit=most,
-                )
+            messages = split(message, most=most)
         except InvalidInput as error:
             await self.refuse(message, error)
             raise
-        verdicts = {index: self._judge(one, published.models) for index, one in messages.items()}
+        verdicts: dict[int, Verdict] = {}
+        for index, one in messages.items():
+            if verdicts and len(verdicts) % _TURN == 0:
+                await asyncio.sleep(0)
+            verdicts[index] = self._judge(one, published.models)
         await self._keep(list(verdicts.values()), published.models)
         return Results([verdict.line(index) for index, verdict in verdicts.items()])
 

@@ -2,6 +2,7 @@ import errno
 import os
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ from structlog.testing import capture_logs
 from burnish.adapters import files
 from burnish.adapters.spool import segments
 from burnish.adapters.spool.group import Closed
+from burnish.adapters.spool.identities import Identities
+from burnish.adapters.spool.ledger import IdentitiesDamaged
 from burnish.adapters.spool.log import SpoolLocked
 from burnish.adapters.spool.segments import NoRoom, SpoolDamaged, SpoolForeign
+from burnish.adapters.system import utc_now
 from burnish.feedback.model import Backpressure, Outcome, Receipt
 
 ACCEPTED, DUPLICATE, CONFLICT = Outcome.ACCEPTED, Outcome.DUPLICATE, Outcome.CONFLICT
@@ -344,3 +348,76 @@ def test_a_spool_on_a_new_disk_goes_on_where_the_raw_log_ends(bench: Any, incomi
     assert bench.append(incoming(1), incoming(3)) == [Receipt(0, DUPLICATE), Receipt(2, ACCEPTED)]
     bench.ship()
     assert [one.id for one in bench.persisted()] == ["r-1", "r-2", "r-3"]
+
+
+def test_a_segment_that_was_only_half_begun_is_begun_anew(
+    bench: Any, incoming: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.append(incoming(1))
+    with monkeypatch.context() as broken:
+        broken.setattr(segments.os, "pwrite", raising(OSError(errno.ENOSPC, "full")))
+        broken.setattr(files, "sync_folder", raising(OSError(errno.EMFILE, "too many files")))
+        with pytest.raises(NoRoom):
+            bench.append(incoming(2))
+    assert bench.append(incoming(3)) == [Receipt(1, ACCEPTED)]
+    bench.close()
+    bench.open()
+    assert bench.append(incoming(3)) == [Receipt(1, DUPLICATE)]
+
+
+def test_a_look_up_that_fails_tells_no_sender_a_second_time(
+    bench: Any, incoming: Make, eventually: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a group of one record and one look-up, behind another group.
+    syncing, go_on = threading.Event(), threading.Event()
+    sync = segments.os.fdatasync
+
+    def held(handle: int) -> None:
+        syncing.set()
+        assert go_on.wait(20)
+        sync(handle)
+
+    monkeypatch.setattr(segments.os, "fdatasync", held)
+    told: list[Any] = []
+    bench.spool.append([incoming(1, '"%s"' % ("x" * 70_000))], told.append)
+    assert syncing.wait(20)
+    bench.spool.append([incoming(2)], told.append)
+    bench.spool.find("app", "nobody", told.append)
+
+    # When the look-up finds its file damaged.
+    find = Identities.find
+
+    def damaged(self: Identities, identities: Any) -> Any:
+        if any(b"nobody" in one.name for one in identities):
+            raise IdentitiesDamaged("a block is wrong")
+        return find(self, identities)
+
+    monkeypatch.setattr(Identities, "find", damaged)
+    go_on.set()
+
+    # Then the record has its receipt, and only the look-up its failure.
+    eventually(lambda: len(told) == 3)
+    assert told[:2] == [[Receipt(0, ACCEPTED)], [Receipt(1, ACCEPTED)]]
+    assert isinstance(told[2], Closed)
+    with pytest.raises(Closed):
+        bench.append(incoming(3))
+    assert len(told) == 3
+    assert len(bench.failures) == 1
+
+
+def test_a_record_is_as_old_after_a_start_as_it_was_before(bench: Any, incoming: Make) -> None:
+    bench.clock = lambda: utc_now() - timedelta(minutes=8)
+    bench.append(incoming(1))
+    bench.clock = utc_now
+    bench.close()
+    bench.open()
+    assert 480 <= bench.spool.backlog.lag_s() < 500
+    bench.ship()
+    assert bench.spool.backlog.lag_s() == 0
+
+
+def raising(error: OSError) -> Callable[..., Any]:
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail

@@ -18,9 +18,19 @@ _UNKNOWN_S: Final = 5  # while nothing has drained yet
 
 
 class _Grain(Struct):
+    first: int  # offset
     end: int  # first offset after it
     size: int  # bytes
     since: float  # monotonic seconds of its first record's acceptance
+    until: float  # and of its last one's
+
+    def drop(self, end: int) -> int:
+        """Take away what lies before an offset within it, as if all came evenly; return bytes."""
+        share = (end - self.first) / (self.end - self.first)
+        gone = round(self.size * share)
+        self.since += (self.until - self.since) * share
+        self.first, self.size = end, self.size - gone
+        return gone
 
 
 class Backlog:
@@ -67,16 +77,18 @@ class Backlog:
         with self._lock:
             self._queued -= size
 
-    def add(self, end: int, size: int) -> None:
-        """Note a commit of `size` bytes up to the offset `end`."""
+    def add(self, end: int, size: int, *, age_s: float = 0.0) -> None:
+        """Note a commit of `size` bytes up to the offset `end`, made `age_s` seconds ago."""
+        moment = time.monotonic() - age_s
         with self._lock:
             self._spooled += size
-            self._end = end
-            if self._grains and self._grains[-1].size < _GRAIN_BYTES:
-                self._grains[-1].end = end
-                self._grains[-1].size += size
+            first, self._end = self._end, end
+            last = self._grains[-1] if self._grains else None
+            if last is not None and last.size < _GRAIN_BYTES:
+                last.end, last.until = end, moment
+                last.size += size
             else:
-                self._grains.append(_Grain(end, size, time.monotonic()))
+                self._grains.append(_Grain(first, end, size, moment, moment))
 
     def persisted(self, offset: int, *, seconds: float = 0.0) -> None:
         """Note that everything before an offset is persisted, and how long that took."""
@@ -84,6 +96,8 @@ class Backlog:
             drained = 0
             while self._grains and self._grains[0].end <= offset:
                 drained += self._grains.popleft().size
+            if self._grains and self._grains[0].first < offset:
+                drained += self._grains[0].drop(offset)
             self._spooled -= drained
             self._persisted = offset
             if drained and seconds > 0:

@@ -61,6 +61,7 @@ class GroupCommit(Generic[AnyJob]):
         name: of the thread that commits what is queued.
         commit: makes a group durable and tells its senders; an exception from it is fail-stop:
             nothing is committed ever after, because after a failed sync nobody knows what is where.
+            Whom it has told by then it removes from the group; the others are told of the failure.
         failed: told of that exception.
     """
 
@@ -100,12 +101,16 @@ class GroupCommit(Generic[AnyJob]):
             if self._closed is not None:
                 raise Closed(self._closed)
             here = here and not self._open and time.monotonic() >= self._apart_until
+            here = here and self._turn.acquire(blocking=False)  # now: `close` waits for its end
             self._open += 1
             if not here:
                 self._queue.put(job)
         if here:
             started = time.monotonic()
-            self._settle([job])
+            try:
+                self._settle([job])
+            finally:
+                self._turn.release()
             ended = time.monotonic()
             if ended - started > _QUICK_S:
                 self._apart_until = ended + _SHARE * (ended - started)
@@ -129,23 +134,24 @@ class GroupCommit(Generic[AnyJob]):
             group, last = self._next_group()
             if not group:
                 continue
-            if not self._settle(group):
-                return
+            with self._turn:
+                if not self._settle(group):
+                    return
 
     def _settle(self, group: list[AnyJob]) -> bool:
         """Commit a group; tell whether others may follow."""
-        with self._turn:
-            if self._is_broken:
-                self._refuse(group)
-                return False
-            try:
-                self._commit(group)
-            except BaseException as error:  # noqa: BLE001 - whatever it was, nothing goes on
-                self._is_broken = True
-                self._stop(group, error)
-                return False
+        if self._is_broken:
+            self._refuse(group)
+            return False
+        count = len(group)  # what is told leaves it
+        try:
+            self._commit(group)
+        except BaseException as error:  # noqa: BLE001 - whatever it was, nothing goes on
+            self._is_broken = True
+            self._stop(group, error)
+            return False
         with self._lock:
-            self._open -= len(group)
+            self._open -= count
         return True
 
     def _next_group(self) -> tuple[list[AnyJob], bool]:

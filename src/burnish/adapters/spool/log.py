@@ -129,9 +129,7 @@ class Spool:
             self.reserve = Reserve(folder / "reserve", settings.reserve)
             listed = history.end().get(shard, 0)
             self._persisted = max(self._read_state(), listed)
-            self._segments = Segments(
-                folder / "segments", start=self._persisted, segment_bytes=settings.segment
-            )
+            self._segments = self._recover(settings.segment)
             undo.callback(self._segments.close)
             self._identities = Identities(folder / "identities", failed=failed, limit=settings.hot)
             undo.callback(self._identities.close)
@@ -198,14 +196,25 @@ class Spool:
         self._segments.close()
         os.close(self._lock)
 
+    def _recover(self, segment_bytes: int) -> Segments:
+        """Open the segments, on a full disk with the room that is set aside for that."""
+        folder = self.folder / "segments"
+        try:
+            return Segments(folder, start=self._persisted, segment_bytes=segment_bytes)
+        except OSError as error:
+            if not self.reserve.relieve(error):
+                raise
+            return Segments(folder, start=self._persisted, segment_bytes=segment_bytes)
+
     def _commit(self, jobs: list[_Append | _Find]) -> None:
         appends = [job for job in jobs if isinstance(job, _Append)]
+        finds = [job for job in jobs if isinstance(job, _Find)]
         if appends:
             self._keep(appends)
-        for job in jobs:
-            if isinstance(job, _Find):
-                (known,) = self._identities.find([job.identity])
-                tell(job.done, None if known is None else known.offset)
+            jobs[:] = finds  # what fails from now on concerns only these
+        for job in finds:
+            (known,) = self._identities.find([job.identity])
+            tell(job.done, None if known is None else known.offset)
 
     def _keep(self, jobs: list[_Append]) -> None:
         crash_point("ingest.before_write")
@@ -298,7 +307,8 @@ class Spool:
             size = hint.position - (before.position if before is not None and same else 0)
             before = hint
             if frame.end > self._persisted:
-                self.backlog.add(frame.end, size)
+                age_us = max(0, microseconds(self._clock()) - frame.received_us)
+                self.backlog.add(frame.end, size, age_s=age_us / 1e6)
 
     def _learn(self, records: Iterable[RawRecord]) -> None:
         for record in records:

@@ -104,7 +104,7 @@ class Segments:
         if self._segments and self._segments[-1].end < start:
             self._forget_all()  # the raw log holds more than this disk: it has been replaced
         if self._segments:
-            self._handle = self._open(self._segments[-1])
+            self._handle, self._is_retired = self._open(self._segments[-1]), False
         else:
             self._create(start, room=segment_bytes)
 
@@ -125,7 +125,7 @@ class Segments:
             NoRoom: nothing was written, the segment is whole.
             OSError: the disk is broken, or what was half-written could not be taken back.
         """
-        if self._segments[-1].size >= self._segment_bytes:
+        if self._is_retired or self._segments[-1].size >= self._segment_bytes:
             self._rotate(room=self._segment_bytes)
         segment = self._segments[-1]
         try:
@@ -146,6 +146,7 @@ class Segments:
         segment = self._segments[-1]
         os.ftruncate(self._handle, segment.size)
         if segment.size > len(_HEADER):
+            self._is_retired = True  # even if no other can be begun: half of that one may be there
             self._rotate(room=0)
 
     def sync(self) -> None:
@@ -246,6 +247,7 @@ class Segments:
         segment = _Segment(path, first, first, len(_HEADER))
         self._handle = self._open(segment)
         self._segments.append(segment)
+        self._is_retired = False
 
     def _open(self, segment: _Segment) -> int:
         return os.open(segment.path, os.O_WRONLY)
