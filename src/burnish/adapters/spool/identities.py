@@ -129,14 +129,28 @@ class Identities:
             return
         frozen = _Frozen(self._hot, self._end)
         self._hot = {}
-        if self._thread is None:  # still opening, perhaps from a long raw log: memory stays flat
+        # While opening, perhaps from a long raw log, memory stays flat if the disk has room.
+        opening = self._thread is None and not self._frozen
+        if not (opening and self._is_settled(frozen)):
+            self._frozen.append(frozen)
+            self._queue.put(frozen)
+
+    def _is_settled(self, frozen: _Frozen) -> bool:
+        """Make a run of them, in this thread; tell whether there was room."""
+        try:
             self._store.flush(frozen.known, end=frozen.end)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            return False
+        try:
             while self._store.is_merge_due:
                 for _ in self._store.merge():
                     pass
-        else:
-            self._frozen.append(frozen)
-            self._queue.put(frozen)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+        return True
 
     def _run(self) -> None:
         try:
