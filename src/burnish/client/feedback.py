@@ -79,7 +79,7 @@ class Feedback:
             quarantine).
 
     Raises:
-        ValueError: the URL is none.
+        ValueError: the URL is none, or no header can carry the token.
         OutboxLocked, OutboxDamaged: the outbox cannot be opened.
     """
 
