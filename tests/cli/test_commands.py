@@ -242,7 +242,7 @@ def test_watch_prints_events_as_they_come(terminal: Any, platform: Any, answered
             "subject": "run-1",
             "at": "2026-05-01T10:00:00Z",
             "trace_id": "c" * 32,
-            "data": {"note": "[red]x\x1b[2J"},
+            "data": {"note": "[red]x\x1b[2J\n"},
         }
         for number, kind in ((4, "RunStarted"), (5, "ModelDeployed"))
     ]
@@ -250,7 +250,7 @@ def test_watch_prints_events_as_they_come(terminal: Any, platform: Any, answered
     platform.on("GET", "/v1/events", answered(text.encode()))
     shown = terminal.run("watch", "--model", "laundry", "--limit", "2").stdout
     assert [line.split()[2] for line in shown.splitlines()] == ["RunStarted", "ModelDeployed"]
-    assert "note [red]x\N{REPLACEMENT CHARACTER}[2J" in shown
+    assert "note [red]x\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}\n" in shown
     lines = terminal.run("watch", "--after", "3", "--limit", "2", "--json").stdout.splitlines()
     assert [json.loads(line) for line in lines] == events
     assert platform.asked[-1].headers["last-event-id"] == "3"

@@ -99,6 +99,37 @@ def test_a_full_ingest_is_waited_for_as_long_as_it_asks(
     assert len(platform.asked) == 3
 
 
+def test_options_beside_a_file_are_refused_by_name(terminal: Any, platform: Any) -> None:
+    result = terminal.run("feedback", "send", "-", "--source", "app", "--actor", "lee", stdin=b"{}")
+    assert result.exit_code == 2
+    assert "leave out --actor, --source, or FILE" in words(result.stderr)
+    assert platform.asked == []
+
+
+def test_a_file_that_is_not_there_is_told_without_an_error_number(terminal: Any) -> None:
+    one = ("--model", "m", "--subject", "s", "--final", "1", "--photo")
+    for asked in (
+        ("feedback", "send", "nofile"),
+        ("feedback", "send", *one, "nofile"),
+        ("predict", "m", "nofile"),
+        ("model", "apply", "nofile"),
+    ):
+        result = terminal.run(*asked)
+        assert result.exit_code == 2
+        assert "nofile cannot be read: No such file or directory" in words(result.stderr)
+
+
+def test_the_help_says_what_makes_two_commands_send_one_record(terminal: Any) -> None:
+    said = words(terminal.run("feedback", "send", "--help").stdout)
+    assert "the same only with the same --id and --occurred-at" in said
+    assert "Why, as a short code of yours." in said
+
+
+def words(told: str) -> str:
+    """Return what a box of the terminal says, on one line."""
+    return " ".join(told.replace("│", " ").split())
+
+
 def test_an_option_left_out_is_a_field_left_out_not_invented(
     terminal: Any, platform: Any, refused: Any
 ) -> None:

@@ -165,6 +165,14 @@ def test_tail_prints_the_newest_and_what_follows(
     assert terminal.json("feedback", "tail", "--no-follow") == VERDICT
 
 
+def test_no_record_forges_a_line_of_tail(terminal: Any, platform: Any) -> None:
+    forged = VERDICT | {"subject_id": "a\nb", "actor": "x\n\ty", "final": "good\r\n"}
+    platform.on("GET", "/v1/corrections", {"items": [forged], "next": "0:8"})
+    result = terminal.run("feedback", "tail", "--no-follow")
+    assert len(result.stdout.splitlines()) == 2
+    assert "a\N{REPLACEMENT CHARACTER}b" in result.stdout
+
+
 def interrupt(_seconds: float) -> None:
     raise KeyboardInterrupt
 

@@ -141,6 +141,19 @@ def test_only_http_is_spoken(http: Http, url: str) -> None:
         http.request("GET", url)
 
 
+def test_a_token_is_sent_without_the_white_space_around_it(control: Any) -> None:
+    with Http(control.url, " bn_secret\r\n") as http:
+        http.request("POST", "/callbacks/log", b"{}")
+    assert control.headers[-1]["Authorization"] == "Bearer bn_secret"
+
+
+@pytest.mark.parametrize("token", ["bn_\nsecret", "bn_secret\x00", "bn_sécret", "bn_secret\u2028x"])
+def test_a_token_that_no_header_carries_is_refused_and_not_shown(token: str) -> None:
+    with pytest.raises(ValueError, match="the token holds what no header can carry") as refused:
+        Http("http://127.0.0.1:1", token)
+    assert "cret" not in str(refused.value)
+
+
 @given(attempt=st.integers(0, 10_000))
 def test_a_pause_never_exceeds_its_cap(attempt: int) -> None:
     assert 0 <= Retry().pause(attempt, None) <= Retry().longest_pause

@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,24 @@ def test_damage_that_no_crash_makes_is_told_with_file_and_place(tmp_path: Path) 
     first.write_bytes(b"?" + first.read_bytes()[1:])
     with pytest.raises(OutboxDamaged, match=f"{first.name} is broken at byte 0: save"):
         opened(tmp_path)
+
+
+@given(at=st.integers(0, 91), bit=st.integers(0, 7))
+def test_a_broken_line_before_a_whole_one_is_told_and_left_as_it_is(at: int, bit: int) -> None:
+    """Also where the broken byte is the end of its line, which then runs into the next."""
+    folder = Path(tempfile.mkdtemp(dir=os.environ["OUTBOX_TEST"]))
+    outbox = Outbox(folder, max_bytes=1 << 20)
+    for number in range(5):
+        outbox.append([b'{"n":%d,"o":0}' % number])
+    outbox.close()
+    (file,) = folder.glob("*.ndjson")
+    broken = bytearray(file.read_bytes())
+    assert len(broken) == 5 * 23
+    broken[at] ^= 1 << bit
+    file.write_bytes(broken)
+    with pytest.raises(OutboxDamaged, match=f"{file.name} is broken at byte {at // 23 * 23}: "):
+        Outbox(folder, max_bytes=1 << 20)
+    assert file.read_bytes() == broken
 
 
 def test_one_client_at_a_time_has_it(tmp_path: Path) -> None:

@@ -243,11 +243,55 @@ def test_a_revoked_token_fails_each_call_at_once_and_a_mended_one_goes_on(
         future = feedback.submit(record(1))
         with pytest.raises(ApiProblem, match="403"):
             future.result(DEADLINE_S)
+        with pytest.raises(ApiProblem, match="403"):
+            feedback.flush()
         front.publish()
         later = feedback.submit(record(2))
         feedback.flush()
         assert later.result(0).accepted
     assert logged() == ["r-2"]
+
+
+def test_flush_tells_once_of_what_was_given_up_and_so_does_the_end_of_the_block(
+    front: Any, record: Any
+) -> None:
+    def fruitless(number: int) -> None:
+        with Feedback(front.url, "wrong") as feedback:
+            feedback.submit(record(number))
+            with pytest.raises(ApiProblem, match="401"):
+                feedback.flush()
+            feedback.flush()
+            with pytest.raises(ApiProblem, match="401"):
+                feedback.send(record(number))  # it has told
+            feedback.flush()
+            feedback.submit(record(number))
+
+    def broken_off() -> None:
+        with Feedback(front.url, "wrong") as feedback:
+            feedback.submit(record())
+            raise KeyError
+
+    with pytest.raises(ApiProblem, match="401"):
+        fruitless(1)
+    with pytest.raises(KeyError):
+        broken_off()
+
+
+def test_flush_and_the_end_of_the_block_tell_asyncio_too(front: Any, record: Any) -> None:
+    async def talk() -> None:
+        async with AsyncFeedback(Feedback(front.url, "wrong")) as feedback:
+            first = await feedback.submit(record(1))
+            with pytest.raises(ApiProblem, match="401"):
+                await feedback.flush()
+            with pytest.raises(ApiProblem, match="401"):
+                await first
+            with pytest.raises(ApiProblem, match="401"):
+                await feedback.send(record(1))
+            await feedback.flush()
+            (await feedback.submit(record(2))).add_done_callback(lambda one: one.exception())
+
+    with pytest.raises(ApiProblem, match="401"):
+        asyncio.run(talk())
 
 
 def test_an_async_client_with_an_outbox_queues_and_delivers(

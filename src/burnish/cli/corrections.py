@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from burnish.cli.output import facts, moment, plain, table
+from burnish.cli.output import facts, moment, plain, safe, table
 from burnish.cli.session import EXIT_REFUSED, Session, connected
 from burnish.client.api import Unreachable, path
 
@@ -104,7 +104,7 @@ def _cells(one: dict[str, Any]) -> tuple[str, ...]:
 
 def _row(cells: tuple[str, ...]) -> str:
     return "  ".join(
-        f"{cell:<{width}}" for cell, width in zip(cells, _WIDTHS, strict=True)
+        f"{safe(cell, keep=''):<{width}}" for cell, width in zip(cells, _WIDTHS, strict=True)
     ).rstrip()
 
 

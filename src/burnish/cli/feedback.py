@@ -29,6 +29,7 @@ _SHORTEST_WAIT_S: Final = 0.1
 _LONGEST_WAIT_S: Final = 60.0
 _FIRST_ERROR: Final = 400
 _STDIN: Final = Path("-")
+_SOURCE: Final = "burnish-cli"  # of records made of options
 
 Batch = list[tuple[int, bytes]]  # line numbers, from 1, and lines
 
@@ -51,29 +52,51 @@ def send(  # its parameters are the fields of a record
     selection: Annotated[str | None, typer.Option(help="uncertainty or random.")] = None,
     actor: Annotated[str | None, typer.Option(help="Who decided; you if left out.")] = None,
     reason: Annotated[str | None, typer.Option(help="Why, in words.")] = None,
-    reason_code: Annotated[str | None, typer.Option(help="Why, from the model's list.")] = None,
-    source: Annotated[str, typer.Option(help="Where the record comes from.")] = "burnish-cli",
+    reason_code: Annotated[str | None, typer.Option(help="Why, as a short code of yours.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help=f"Where the record comes from; {_SOURCE} if left out.")
+    ] = None,
     id_: Annotated[
         str | None, typer.Option("--id", help="The record's id; made anew if left out.")
     ] = None,
-    occurred_at: Annotated[str | None, typer.Option(help="RFC 3339; now if left out.")] = None,
+    occurred_at: Annotated[
+        str | None, typer.Option(help="RFC 3339; now if left out. Give it with --id to send twice.")
+    ] = None,
 ) -> None:
     """Send corrections: a file of them, or one by options. Exit code 1 if any is refused.
 
-    Sending the same record twice does no harm: source and id identify it. For example:
+    Sending the same record twice does no harm: source and id identify it. By options it is the same
+    only with the same --id and --occurred-at; another record of that id is refused. For example:
     `burnish feedback send --model laundry --subject task-7 --predicted good --final defect
     --photo task-7.jpg`, or `burnish feedback send corrections.ndjson`.
     """
-    if (file is None) == (model is None):
-        raise typer.BadParameter("give a file of records, or --model, --subject and --final")
+    options = {
+        "--model": model,
+        "--subject": subject,
+        "--final": final,
+        "--predicted": predicted,
+        "--prediction-id": prediction_id,
+        "--payload": payload,
+        "--photo": photo,
+        "--selection": selection,
+        "--actor": actor,
+        "--reason": reason,
+        "--reason-code": reason_code,
+        "--source": source,
+        "--id": id_,
+        "--occurred-at": occurred_at,
+    }
+    named = ", ".join(name for name, value in options.items() if value is not None)
     if file is not None:
+        if named:
+            raise typer.BadParameter(f"leave out {named}, or FILE: its lines say these themselves")
         _send_file(session, file)
         return
-    if subject is None or final is None:
-        raise typer.BadParameter("--model needs --subject and --final beside it")
+    if model is None or subject is None or final is None:
+        raise typer.BadParameter("give a file of records, or --model, --subject and --final")
     record = {
         "id": id_ or session.surroundings.new_id(),
-        "source": source,
+        "source": source or _SOURCE,
         "model": model,
         "subject_id": subject,
         "predicted": predicted,
@@ -98,7 +121,7 @@ def _upload(session: Session, photo: Path) -> str:
     try:
         data = photo.read_bytes()
     except OSError as error:
-        raise typer.BadParameter(f"{photo} cannot be read: {error}") from error
+        raise typer.BadParameter(f"{photo} cannot be read: {error.strerror}") from error
     answer = session.control.post("/v1/payloads", data, content_type="application/octet-stream")
     return str(answer.json()["uri"])
 
@@ -158,7 +181,7 @@ def _lines(file: Path) -> Iterator[IO[bytes]]:
     try:
         opened = file.open("rb")
     except OSError as error:
-        raise typer.BadParameter(f"{file} cannot be read: {error}") from error
+        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}") from error
     with opened:
         yield opened
 

@@ -72,7 +72,9 @@ def policy_file(file: Path) -> tuple[ModelPolicy, str]:
     """Return the policy in a file, and its text. A mistake is told as the platform tells it."""
     try:
         text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
         raise typer.BadParameter(f"{file} cannot be read: {error}") from error
     return parse_policy(text), text
 

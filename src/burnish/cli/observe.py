@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from burnish.cli.output import facts, moment, plain, table
+from burnish.cli.output import facts, moment, plain, safe, table
 from burnish.cli.session import Session, connected
 from burnish.client.api import path
 
@@ -26,7 +26,7 @@ def predict(
         try:
             image = file.read_bytes()
         except OSError as error:
-            raise typer.BadParameter(f"{file} cannot be read: {error}") from error
+            raise typer.BadParameter(f"{file} cannot be read: {error.strerror}") from error
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         answer = session.serve.post(path("models", model, "predict"), image, content_type=kind)
         found = answer.json()
@@ -98,4 +98,4 @@ def list_audit(
 
 def _line(event: Mapping[str, Any]) -> str:
     what = f"{event['type']:<24} {event['model']} {event['subject']}"
-    return f"{moment(event['at'])}  {what}  {plain(event['data'])}"
+    return safe(f"{moment(event['at'])}  {what}  {plain(event['data'])}", keep="")

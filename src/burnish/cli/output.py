@@ -118,15 +118,17 @@ def moment(text: str | None) -> str:
     return text[:19].replace("T", " ") + zone
 
 
-def safe(text: str) -> str:
+def safe(text: str, *, keep: str = "\n\t") -> str:
     r"""Return a text that came from elsewhere without what could steer a terminal.
 
-    >>> safe("a\x1b[2Jb")
-    'a�[2Jb'
+    Where a line stands for one thing, `keep` nothing: a line end would forge another.
+
+    >>> safe("a\x1b[2Jb"), safe("a\nb", keep="")
+    ('a�[2Jb', 'a�b')
     """
     return "".join(
         "\N{REPLACEMENT CHARACTER}"
-        if unicodedata.category(character) == "Cc" and character not in "\n\t"
+        if unicodedata.category(character) == "Cc" and character not in keep
         else character
         for character in text
     )

@@ -27,7 +27,7 @@ class ApiClient:
         timeout: float = TIMEOUT_S,
         retry: Retry = ONCE,
     ) -> None:
-        """Take the role's URL and the bearer token. Raises ValueError if the URL is none.
+        """Take the role's URL and the bearer token. Raises ValueError if either cannot be one.
 
         `retry` is the patience with which requests that may arrive twice are repeated.
         """

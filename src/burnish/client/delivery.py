@@ -58,6 +58,7 @@ class Batching(NamedTuple):
 class _Ticket(NamedTuple):
     future: "Future[Result]"
     deadline: float  # monotonic seconds
+    urgent: bool  # somebody waits for the future, and learns from it of a failure
 
 
 class Delivery:
@@ -94,6 +95,7 @@ class Delivery:
         self._cap = batching.records  # less where the platform takes less
         self._attempt, self._not_before = 0, 0.0
         self._problem: ApiProblem | Unreachable | None = None  # of the last attempt
+        self._given_up: ApiProblem | Unreachable | Closed | None = None  # not told yet
         self._closing = False
         self._ended: str | None = None
         self._thread = threading.Thread(target=self._run, name="burnish-feedback", daemon=True)
@@ -103,7 +105,8 @@ class Delivery:
     def submit(self, lines: Sequence[bytes], *, urgent: bool) -> list["Future[Result]"]:
         """Queue records, each in a future. Raises Closed, OutboxError.
 
-        With an outbox they are durable on return; the futures tell of their delivery.
+        With an outbox they are durable on return; the futures tell of their delivery. Urgent ones,
+        whose futures somebody waits for, wait for no others, and `flush` does not tell of them.
         """
         futures: list[Future[Result]] = [Future() for _ in lines]
         deadline = time.monotonic() + (self._patience or 0.0)
@@ -114,7 +117,7 @@ class Delivery:
                 self._since = time.monotonic()
             self._buffer.append(lines)
             for number, future in enumerate(futures, start=self._next):
-                self._tickets[number] = _Ticket(future, deadline)
+                self._tickets[number] = _Ticket(future, deadline, urgent)
             self._next += len(lines)
             if urgent:
                 self._urgent = self._next
@@ -126,8 +129,8 @@ class Delivery:
     def flush(self, timeout: float) -> None:
         """Wait until all that was queued before is settled.
 
-        Raises ApiProblem or Unreachable if, in so many seconds, the platform did not take it;
-        TimeoutError if it was not even tried.
+        Raises ApiProblem or Unreachable if, in so many seconds, the platform did not take it, or a
+        record was given up since the last flush; TimeoutError if it was not even tried.
         """
         deadline = time.monotonic() + timeout
         with self._changed:
@@ -146,6 +149,14 @@ class Delivery:
                         f"{goal - self._first} records still wait after {timeout:g} s."
                     )
                 self._changed.wait(left)
+        self.raise_given_up()
+
+    def raise_given_up(self) -> None:
+        """Raise, once, why a record was given up that nobody waited for; nothing if none was."""
+        with self._changed:
+            problem, self._given_up = self._given_up, None
+        if problem is not None:
+            raise problem
 
     def close(self) -> None:
         """Deliver what waits, then end: in memory with all patience, from an outbox without."""
@@ -247,8 +258,7 @@ class Delivery:
             if self._patience is not None:
                 given_up = len(batch) if not error.passing else self._impatient()
                 for number in range(self._first, self._first + given_up):
-                    with suppress(InvalidStateError):
-                        self._tickets[number].future.set_exception(error)
+                    self._give_up(self._tickets[number], error)
                 self._forget(given_up)
                 if not error.passing:  # nothing of that batch is tried again
                     self._problem, self._not_before = None, 0.0
@@ -263,6 +273,12 @@ class Delivery:
                 break
             count += 1
         return count
+
+    def _give_up(self, ticket: _Ticket, error: ApiProblem | Unreachable | Closed) -> None:
+        with suppress(InvalidStateError):  # cancelled by who waited
+            ticket.future.set_exception(error)
+            if self._patience is not None and not ticket.urgent:  # an outbox keeps its record
+                self._given_up = self._given_up or error
 
     def _tell(self, number: int, result: Result) -> None:
         ticket = self._tickets.get(number)
@@ -289,8 +305,7 @@ class Delivery:
         with self._changed:
             self._ended = self._ended or why
             for ticket in self._tickets.values():
-                with suppress(InvalidStateError):
-                    ticket.future.set_exception(Closed(why))
+                self._give_up(ticket, Closed(why))
             self._tickets.clear()
             self._changed.notify_all()
 

@@ -79,7 +79,7 @@ class Feedback:
             quarantine).
 
     Raises:
-        ValueError: the URL is none.
+        ValueError: the URL is none, or no header can carry the token.
         OutboxLocked, OutboxDamaged: the outbox cannot be opened.
     """
 
@@ -116,13 +116,17 @@ class Feedback:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, under_way: type[BaseException] | None, *_: object) -> None:
+        """Close, then raise why records were given up, unless another error is under way."""
         self.close()
+        if under_way is None:
+            self._delivery.raise_given_up()
 
     def close(self) -> None:
         """Deliver what waits, then hang up.
 
-        With an outbox nothing is waited for: what the platform does not take now stays there.
+        With an outbox nothing is waited for: what the platform does not take now stays there. What
+        had to be given up, `flush` or the end of the `with` block tells, not this.
         """
         self._delivery.close()
         self._http.close()
@@ -160,15 +164,16 @@ class Feedback:
     def submit(self, record: Mapping[str, Any], *, urgent: bool = False) -> "Future[Result]":
         """Queue one record; the future tells what became of it, or raises as `send` does.
 
-        A refusal is a result here too: look at `accepted`. An `urgent` one does not linger. With an
-        outbox the record is durable once this returns.
+        A refusal is a result here too: look at `accepted`. An `urgent` one does not linger, and its
+        future alone tells of a failure. With an outbox the record is durable once this returns.
         """
         return self._submit([self._named(record)], urgent=urgent)[0]
 
     def flush(self, timeout_s: float | None = None) -> None:
         """Wait until the platform has settled everything queued so far, the outbox included.
 
-        Raises ApiProblem or Unreachable if it did not within `timeout_s`, by default `patience_s`.
+        Raises ApiProblem or Unreachable if it did not within `timeout_s`, by default `patience_s`,
+        and, once, if it gave up a record of `submit` since the last `flush`.
         """
         self._delivery.flush(self._patience_s if timeout_s is None else timeout_s)
 
@@ -213,8 +218,9 @@ class AsyncFeedback:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
+    async def __aexit__(self, under_way: type[BaseException] | None, *rest: object) -> None:
+        """Close and raise, as the end of `Feedback`'s own `with` block does."""
+        await asyncio.to_thread(self._feedback.__exit__, under_way, *rest)
 
     async def close(self) -> None:
         """Deliver what waits, then hang up, as `Feedback.close` does."""

@@ -107,11 +107,14 @@ class Http:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Send nothing yet. Raises ValueError if the URL is not http or https."""
+        """Send nothing yet. White space around the token is dropped, as of a file's last line.
+
+        Raises ValueError if the URL is not http or https, or no header can carry the token.
+        """
         self.url = "" if url is None else _parts(url).geturl().rstrip("/")
         self._headers = {"User-Agent": "burnish-client"}
-        if token:
-            self._headers["Authorization"] = f"Bearer {token}"
+        if token and (bare := token.strip()):
+            self._headers["Authorization"] = f"Bearer {_sendable(bare)}"
         self._timeout, self._retry, self._clock, self._sleep = timeout, retry, clock, sleep
         self._idle: dict[_Address, list[http.client.HTTPConnection]] = {}
         self._busy: set[http.client.HTTPConnection] = set()
@@ -253,6 +256,13 @@ def _parts(url: str) -> SplitResult:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(f"{url.partition('?')[0]!r} is not a URL: write http://HOST:PORT")
     return parts
+
+
+def _sendable(token: str) -> str:
+    """Return the token; if it is refused, it stays a secret."""
+    if not (token.isascii() and token.isprintable()):
+        raise ValueError("the token holds what no header can carry: give it on one line, in ASCII")
+    return token
 
 
 def _origin(parts: SplitResult) -> str:

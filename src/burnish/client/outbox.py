@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ from zlib import crc32
 _SUFFIX: Final = ".ndjson"
 _SEGMENT_BYTES: Final = 1 << 20  # a file at or above this is closed; delivered ones are deleted
 _MARK: Final = 9  # bytes before a line: its CRC32 in hex digits, and a space
+_LINE: Final = re.compile(rb"(?=([0-9a-f]{8}) (.*)\n)")  # perhaps one, at any place
 
 
 class OutboxError(Exception):
@@ -236,7 +238,7 @@ class Outbox:
                 good += len(line) + _MARK + 1
                 self._waiting += 1
             if good < path.stat().st_size:
-                if path != paths[-1]:
+                if path != paths[-1] or _whole_line_behind(path, good):
                     raise _damaged(path, good)
                 os.truncate(path, good)
                 _sync(path)  # or the next crash could bring it back, in front of a newer file
@@ -280,6 +282,12 @@ def _lines(path: Path, position: int, end: int | None) -> Iterator[bytes]:
             yield line
 
 
+def _whole_line_behind(path: Path, position: int) -> bool:
+    """Return whether a line is whole behind a broken place: a torn write leaves none there."""
+    tail = path.read_bytes()[position:]
+    return any(int(mark, 16) == crc32(line) for mark, line in _LINE.findall(tail))
+
+
 def _first(lines: Iterator[bytes], records: int, size: int) -> list[bytes]:
     found: list[bytes] = []
     taken = 0
@@ -302,5 +310,5 @@ def _full(where: str, waiting: int, max_bytes: int) -> BufferFull:
 
 def _damaged(path: Path, position: int) -> OutboxDamaged:
     return OutboxDamaged(
-        f"{path} is broken at byte {position}: save what follows by hand, then remove the file."
+        f"{path} is broken at byte {position}: save its other records by hand, then remove it."
     )
