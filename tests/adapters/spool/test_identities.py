@@ -138,6 +138,27 @@ def test_a_full_disk_delays_a_run_and_loses_nothing(
     assert home.failures == []
 
 
+def test_a_disk_that_is_full_at_the_start_delays_runs_and_keeps_their_order(
+    home: Home, eventually: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("burnish.adapters.spool.identities._RETRY_S", 0.01)
+    identities = home.open = Identities(home.folder, failed=home.failures.append, limit=10)
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(ledger.os, "pwrite", full)
+        identities.add(known(real, 0, 10), end=10)
+    identities.add(known(real, 10, 20), end=20)
+    assert all(identities.find([real(n) for n in range(20)]))
+    identities.start()
+    eventually(lambda: len(home.runs()) > 0)
+    assert home.start().end == 20
+    assert all(home.start().find([real(n) for n in range(20)]))
+    assert home.failures == []
+
+
 def test_another_error_of_the_disk_is_told(
     home: Home, eventually: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
