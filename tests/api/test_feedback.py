@@ -269,6 +269,31 @@ def test_a_replay_that_is_refused_anew_leaves_one_open_entry_with_the_new_reason
     assert newer["record_id"] == "r-1"
 
 
+def test_a_replay_leaves_alone_what_it_has_just_made(world: World, made: Any) -> None:
+    records = [made(number) for number in range(3)]
+    assert world.send(*records) == [202] * 3
+    assert world.send(*(one | {"reason": "another"} for one in records)) == [409] * 3
+    source, conflicts = records[0]["source"], "feedback.conflict"
+
+    def mine() -> list[Any]:
+        return [one for one in world.open(code=conflicts) if one["source"] == source]
+
+    before = {one["id"] for one in world.until(lambda: len(mine()) == 3 and mine())}
+    others = len(world.open(code=conflicts)) - 3
+    tried: list[str] = []
+    after = None
+    while True:
+        done = world.replay(code=conflicts, limit=1, after=after)
+        tried += [one["id"] for one in done["results"]]
+        assert len(tried) + done["remaining"] == 3 + others
+        if (after := done["next"]) is None:
+            break
+        world.until(lambda: len(world.open(code=conflicts)) == 3 + others)  # the new one is noted
+    assert before <= set(tried)
+    assert len(tried) == 3 + others
+    world.until(lambda: len(mine()) == 3 and not before & {one["id"] for one in mine()})
+
+
 def test_without_ingest_nothing_is_lost_and_it_is_said(
     world: World, made: Any, problem: Callable[..., Any]
 ) -> None:

@@ -45,7 +45,7 @@ class ReplayRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     day: str | None = None
     ids: Annotated[list[str], Meta(max_length=MAX_PAGE)] | None = None
     dry_run: bool = False  # judge, but send nothing
-    after: str | None = None
+    after: str | None = None  # `next` of the call before; it knows where the replay is to end
     limit: Annotated[int, Meta(ge=1, le=MAX_PAGE)] = PAGE
 
 

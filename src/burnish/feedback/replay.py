@@ -17,6 +17,7 @@ from burnish.kernel.errors import BurnishError, InvalidInput, Unavailable
 from burnish.kernel.objects import ObjectNotFound, Objects
 
 PAGE: Final = 200  # entries of one call: a second or two
+_TO: Final = ":"  # between the two entries of a cursor; no id of an entry has one
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -71,16 +72,23 @@ def replay(
 ) -> Replay:
     """Offer the next open entries of a selection again, in the order in which they came.
 
+    A replay ends with the newest entry that was there at its first call, which the cursor carries
+    on: what is refused anew meanwhile is for another replay.
+
     Every record is judged here first, so that what is still wrong makes no second entry; a dry run
     ends with that. Repeating a call does no harm, however far an earlier one came: what the front
     has already is a duplicate, and counts as accepted.
     """
+    selection = msgspec.structs.replace(selection, state=EntryState.OPEN)
+    last, _, end = (after or "").partition(_TO)
     with units() as unit:
+        if not end:
+            newest = unit.quarantine.page(selection, after=None, limit=1, ascending=False)
+            if not newest:
+                return Replay(results=[], counts={}, remaining=0, next=None)
+            end = newest[0].id
         chosen = unit.quarantine.page(
-            msgspec.structs.replace(selection, state=EntryState.OPEN),
-            after=after,
-            limit=limit,
-            ascending=True,
+            selection, after=last or None, through=end, limit=limit, ascending=True
         )
     results: list[Replayed] = []
     stopped: str | None = None
@@ -110,13 +118,13 @@ def replay(
                 reason=reason,
             )
             unit.commit()
-        last = results[-1].id if results else after
-        left = unit.quarantine.remaining(selection, after=last)
+        last = results[-1].id if results else last
+        left = unit.quarantine.remaining(selection, after=last or None, through=end)
     return Replay(
         results=results,
         counts=counts,
         remaining=left,
-        next=last if left else None,
+        next=f"{last}{_TO}{end}" if left else None,
         stopped=stopped,
     )
 
