@@ -269,6 +269,38 @@ def test_a_replay_that_is_refused_anew_leaves_one_open_entry_with_the_new_reason
     assert newer["record_id"] == "r-1"
 
 
+def test_lines_that_were_kept_whole_are_replayed_as_lines(world: World, made: Any) -> None:
+    def refuse(body: bytes, content_type: str = "application/x-ndjson") -> Any:
+        before = {one["id"] for one in world.open()}
+        headers = {"Content-Type": content_type, "Content-Encoding": "br"}
+        with (
+            Http(world.ingest.url, world.house.secrets.admin_token) as http,
+            pytest.raises(Exception, match="request\\.encoding"),
+        ):
+            http.request("POST", "/v1/feedback/batch", body, headers)
+        (new,) = world.until(lambda: [one for one in world.open() if one["id"] not in before])
+        return new
+
+    source = made(0)["source"]
+    good = refuse(b"\n".join(encoded(made(number)) for number in range(2)))
+    (done,) = world.replay(ids=[good["id"]])["results"]
+    assert (done["state"], done["code"], done["detail"]) == (
+        "accepted",
+        "accepted",
+        "2 of 2 events",
+    )
+    world.project()
+    assert sorted(one.id for one in world.raw_log() if one.source == source) == ["r-0", "r-1"]
+
+    noise = refuse(b'{"\xff": "\xff"}\x80\n\n7\n{"\xff": "\xff"}')
+    other = refuse(b'[{"\xff": "\xff"}]', "application/cloudevents-batch+json")
+    for done in world.replay(ids=[noise["id"], other["id"]])["results"]:
+        assert (done["state"], done["code"]) == ("open", "malformed_feedback_event")
+    shown = world.ask("GET", f"/v1/quarantine/{noise['id']}").json()
+    assert (shown["code"], shown["first_code"]) == ("malformed_feedback_event", "request.encoding")
+    assert (shown["content_encoding"], "gzip, zstd" in shown["first_detail"]) == ("br", True)
+
+
 def test_a_replay_leaves_alone_what_it_has_just_made(world: World, made: Any) -> None:
     records = [made(number) for number in range(3)]
     assert world.send(*records) == [202] * 3

@@ -9,7 +9,7 @@ import structlog
 from burnish.client.http import ApiProblem, Http, Retry, Unreachable
 from burnish.feedback.journey import Place
 from burnish.feedback.model import Rejection
-from burnish.feedback.parse import BATCH, media_type
+from burnish.feedback.parse import is_batch
 from burnish.feedback.quarantine import verbatim
 from burnish.feedback.replay import Answer
 from burnish.kernel.errors import Unavailable
@@ -52,7 +52,7 @@ class IngestLink:
 
     def submit(self, rejection: Rejection) -> Answer:
         """Send a record as it came, wrapping and all. Raises Unavailable if nobody answers."""
-        batch = media_type(rejection.content_type) == BATCH
+        batch = is_batch(rejection.content_type, rejection.ce)
         headers = {"Content-Type": rejection.content_type} | {
             name if name == "traceparent" else f"ce-{name}": quote(value, safe=_PRINTABLE)
             for name, value in rejection.ce.items()

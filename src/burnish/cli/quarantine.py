@@ -74,16 +74,20 @@ def show(
     if session.out.as_json:
         session.out.line(found)
         return
+    first = [("at first for", found["first_code"]), ("why then", found["first_detail"])]
+    encoding = found["content_encoding"]
     session.out.console.print(
         facts(
             [
                 ("entry", found["id"]),
                 ("refused for", found["code"]),
                 ("why", found["detail"]),
+                *(first if found["replays"] else []),
                 ("received", moment(found["received_at"])),
                 ("state", found["state"]),
                 ("replays", found["replays"]),
                 ("content type", found["content_type"]),
+                *([("content encoding", encoding)] if encoding else []),
                 *((f"ce-{name}", value) for name, value in found["ce"].items()),
                 ("object", f"{found['key']}, line {found['line']}"),
             ]

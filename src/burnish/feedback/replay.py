@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from burnish.feedback.admission import admit
 from burnish.feedback.model import MalformedFeedback, ModelFacts, NotJson, Rejection
-from burnish.feedback.parse import BATCH, media_type, parse
+from burnish.feedback.parse import BATCH, is_batch, media_type, parse
 from burnish.feedback.ports import QuarantineUnit
 from burnish.feedback.quarantine import Entry, EntryState, Selection, rejection_at, verbatim
 from burnish.kernel.audit import Actor
@@ -161,15 +161,29 @@ def _open(entry: Entry, error: BurnishError) -> Replayed:
 def _judge(rejection: Rejection, models: Mapping[str, ModelFacts]) -> None:
     """Raise what is wrong with a record, as far as it can be told without the front."""
     body = verbatim(rejection)
-    if media_type(rejection.content_type) != BATCH:
+    if not is_batch(rejection.content_type, rejection.ce):
         admit(parse(body, rejection.content_type, rejection.ce), models)
-        return
-    try:  # it was no batch at all; its events are the front's to judge
+    elif media_type(rejection.content_type) == BATCH:  # its records are the front's to judge
+        _check_array(body)
+    elif not any(_is_object(line) for line in body.split(b"\n")):
+        raise NotJson("None of the batch's lines is a JSON object.")
+
+
+def _check_array(body: bytes) -> None:
+    try:
         msgspec.json.decode(body, type=list[dict[str, Any]])
     except (RecursionError, msgspec.ValidationError) as error:
         raise MalformedFeedback(f"The batch is not a JSON array of events: {error}.") from error
-    except msgspec.DecodeError as error:
+    except (UnicodeDecodeError, msgspec.DecodeError) as error:
         raise NotJson(f"The batch is not JSON: {error}.") from error
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        msgspec.json.decode(line, type=dict[str, Any])
+    except (RecursionError, UnicodeDecodeError, msgspec.DecodeError):
+        return False
+    return True
 
 
 def _codes(results: Sequence[Replayed]) -> list[str]:
