@@ -287,10 +287,18 @@ def test_lines_that_were_kept_whole_are_replayed_as_lines(world: World, made: An
     assert (done["state"], done["code"], done["detail"]) == (
         "accepted",
         "accepted",
-        "2 of 2 events",
+        "2 of 2 records are accepted.",
     )
     world.project()
     assert sorted(one.id for one in world.raw_log() if one.source == source) == ["r-0", "r-1"]
+
+    mixed = refuse(encoded(made(1)) + b"\n" + encoded(made(2, final="odd")))
+    (done,) = world.replay(ids=[mixed["id"]])["results"]
+    assert (done["state"], done["code"]) == ("moved", "unknown_label")
+    assert done["detail"].startswith(
+        "1 of 2 records are accepted; record 1, from 0: final is 'odd'"
+    )
+    world.until(lambda: [one for one in world.open() if one["source"] == source])
 
     noise = refuse(b'{"\xff": "\xff"}\x80\n\n7\n{"\xff": "\xff"}')
     other = refuse(b'[{"\xff": "\xff"}]', "application/cloudevents-batch+json")

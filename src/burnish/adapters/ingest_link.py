@@ -81,10 +81,15 @@ class IngestLink:
 
 
 def _taken(answer: Any, *, batch: bool) -> Answer:
-    if batch:  # taken apart: each of its events is accepted, or in quarantine by itself
+    if batch:  # taken apart: each of its records is accepted, or in quarantine by itself
         lines = answer["results"]
-        good = sum(line["status"] < HTTPStatus.BAD_REQUEST for line in lines)
-        return Answer(accepted=True, code="accepted", detail=f"{good} of {len(lines)} events")
+        bad = [line for line in lines if line["status"] >= HTTPStatus.BAD_REQUEST]
+        good = f"{len(lines) - len(bad)} of {len(lines)} records are accepted"
+        if not bad:
+            return Answer(accepted=True, code="accepted", detail=f"{good}.")
+        first = bad[0]
+        detail = f"{good}; record {first['index']}, from 0: {first['detail']}"
+        return Answer(accepted=False, code=first["code"], detail=detail)
     return Answer(accepted=True, code="duplicate" if answer["duplicate"] else "accepted")
 
 
