@@ -269,6 +269,19 @@ def test_a_replay_that_is_refused_anew_leaves_one_open_entry_with_the_new_reason
     assert newer["record_id"] == "r-1"
 
 
+def test_an_entry_that_is_not_there_is_not_replayed(
+    world: World, made: Any, problem: Callable[..., Any]
+) -> None:
+    world.send(made(1, final="odd3"))
+    (entry,) = world.until(
+        lambda: [one for one in world.open() if one["source"] == made(1)["source"]]
+    )
+    asked = {"reason": "mended", "ids": [entry["id"], "99999999"]}
+    refused = world.ask("POST", "/v1/quarantine/replay", json=asked)
+    assert "'99999999'" in problem(refused, 404, "quarantine.not_found")["detail"]
+    assert world.ask("GET", f"/v1/quarantine/{entry['id']}").json()["replays"] == 0
+
+
 def test_lines_that_were_kept_whole_are_replayed_as_lines(world: World, made: Any) -> None:
     def refuse(body: bytes, content_type: str = "application/x-ndjson") -> Any:
         before = {one["id"] for one in world.open()}

@@ -73,6 +73,9 @@ def test_an_empty_quarantine_is_said(terminal: Any, platform: Any) -> None:
     platform.on("GET", "/v1/quarantine/counts", {"items": []})
     platform.on("GET", "/v1/quarantine", {"items": [], "next": None})
     assert "The quarantine is empty." in terminal.run("feedback", "quarantine", "list").stdout
+    narrowed = terminal.run("feedback", "quarantine", "list", "--code", "bogus").stdout
+    assert "Nothing in the quarantine matches." in narrowed
+    assert "is empty" not in narrowed
 
 
 @pytest.mark.parametrize("text", [True, False])

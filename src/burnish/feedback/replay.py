@@ -10,8 +10,15 @@ from msgspec import Struct
 from burnish.feedback.admission import admit
 from burnish.feedback.model import MalformedFeedback, ModelFacts, NotJson, Rejection
 from burnish.feedback.parse import BATCH, is_batch, media_type, parse
-from burnish.feedback.ports import QuarantineUnit
-from burnish.feedback.quarantine import Entry, EntryState, Selection, rejection_at, verbatim
+from burnish.feedback.ports import QuarantineStore, QuarantineUnit
+from burnish.feedback.quarantine import (
+    Entry,
+    EntryState,
+    QuarantineEntryNotFound,
+    Selection,
+    rejection_at,
+    verbatim,
+)
 from burnish.kernel.audit import Actor
 from burnish.kernel.errors import BurnishError, InvalidInput, Unavailable
 from burnish.kernel.objects import ObjectNotFound, Objects
@@ -42,7 +49,7 @@ class Replayed(Struct, frozen=True, kw_only=True):
 
     id: str
     state: EntryState
-    code: str  # accepted, duplicate, would_accept, or the reason of the refusal
+    code: str  # accepted, duplicate, would_accept (but for what ingest alone knows), or the reason
     detail: str = ""
 
 
@@ -78,10 +85,14 @@ def replay(
     Every record is judged here first, so that what is still wrong makes no second entry; a dry run
     ends with that. Repeating a call does no harm, however far an earlier one came: what the front
     has already is a duplicate, and counts as accepted.
+
+    Raises QuarantineEntryNotFound, before anything is tried, if an id names no entry.
     """
     selection = msgspec.structs.replace(selection, state=EntryState.OPEN)
     last, _, end = (after or "").partition(_TO)
     with units() as unit:
+        if selection.ids:
+            _check_ids(unit.quarantine, selection.ids)
         if not end:
             newest = unit.quarantine.page(selection, after=None, limit=1, ascending=False)
             if not newest:
@@ -129,6 +140,14 @@ def replay(
     )
 
 
+def _check_ids(store: QuarantineStore, ids: tuple[str, ...]) -> None:
+    named = Selection(ids=ids, state=None)
+    known = {one.id for one in store.page(named, after=None, limit=len(ids), ascending=True)}
+    for id_ in ids:
+        if id_ not in known:
+            raise QuarantineEntryNotFound.of("quarantine entry", id_)
+
+
 def _again(
     entry: Entry,
     rejection: Rejection,
@@ -159,7 +178,10 @@ def _open(entry: Entry, error: BurnishError) -> Replayed:
 
 
 def _judge(rejection: Rejection, models: Mapping[str, ModelFacts]) -> None:
-    """Raise what is wrong with a record, as far as it can be told without the front."""
+    """Raise what is wrong with a record, as far as it can be told without the front.
+
+    The front alone knows conflicts, predictions, and what is wrong with a record of a batch.
+    """
     body = verbatim(rejection)
     if not is_batch(rejection.content_type, rejection.ce):
         admit(parse(body, rejection.content_type, rejection.ce), models)
