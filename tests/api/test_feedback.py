@@ -269,6 +269,84 @@ def test_a_replay_that_is_refused_anew_leaves_one_open_entry_with_the_new_reason
     assert newer["record_id"] == "r-1"
 
 
+def test_an_entry_that_is_not_there_is_not_replayed(
+    world: World, made: Any, problem: Callable[..., Any]
+) -> None:
+    world.send(made(1, final="odd3"))
+    (entry,) = world.until(
+        lambda: [one for one in world.open() if one["source"] == made(1)["source"]]
+    )
+    asked = {"reason": "mended", "ids": [entry["id"], "99999999"]}
+    refused = world.ask("POST", "/v1/quarantine/replay", json=asked)
+    assert "'99999999'" in problem(refused, 404, "quarantine.not_found")["detail"]
+    assert world.ask("GET", f"/v1/quarantine/{entry['id']}").json()["replays"] == 0
+
+
+def test_lines_that_were_kept_whole_are_replayed_as_lines(world: World, made: Any) -> None:
+    def refuse(body: bytes, content_type: str = "application/x-ndjson") -> Any:
+        before = {one["id"] for one in world.open()}
+        headers = {"Content-Type": content_type, "Content-Encoding": "br"}
+        with (
+            Http(world.ingest.url, world.house.secrets.admin_token) as http,
+            pytest.raises(Exception, match="request\\.encoding"),
+        ):
+            http.request("POST", "/v1/feedback/batch", body, headers)
+        (new,) = world.until(lambda: [one for one in world.open() if one["id"] not in before])
+        return new
+
+    source = made(0)["source"]
+    good = refuse(b"\n".join(encoded(made(number)) for number in range(2)))
+    (done,) = world.replay(ids=[good["id"]])["results"]
+    assert (done["state"], done["code"], done["detail"]) == (
+        "accepted",
+        "accepted",
+        "2 of 2 records are accepted.",
+    )
+    world.project()
+    assert sorted(one.id for one in world.raw_log() if one.source == source) == ["r-0", "r-1"]
+
+    mixed = refuse(encoded(made(1)) + b"\n" + encoded(made(2, final="odd")))
+    (done,) = world.replay(ids=[mixed["id"]])["results"]
+    assert (done["state"], done["code"]) == ("moved", "unknown_label")
+    assert done["detail"].startswith(
+        "1 of 2 records are accepted; record 1, from 0: final is 'odd'"
+    )
+    world.until(lambda: [one for one in world.open() if one["source"] == source])
+
+    noise = refuse(b'{"\xff": "\xff"}\x80\n\n7\n{"\xff": "\xff"}')
+    other = refuse(b'[{"\xff": "\xff"}]', "application/cloudevents-batch+json")
+    for done in world.replay(ids=[noise["id"], other["id"]])["results"]:
+        assert (done["state"], done["code"]) == ("open", "malformed_feedback_event")
+    shown = world.ask("GET", f"/v1/quarantine/{noise['id']}").json()
+    assert (shown["code"], shown["first_code"]) == ("malformed_feedback_event", "request.encoding")
+    assert (shown["content_encoding"], "gzip, zstd" in shown["first_detail"]) == ("br", True)
+
+
+def test_a_replay_leaves_alone_what_it_has_just_made(world: World, made: Any) -> None:
+    records = [made(number) for number in range(3)]
+    assert world.send(*records) == [202] * 3
+    assert world.send(*(one | {"reason": "another"} for one in records)) == [409] * 3
+    source, conflicts = records[0]["source"], "feedback.conflict"
+
+    def mine() -> list[Any]:
+        return [one for one in world.open(code=conflicts) if one["source"] == source]
+
+    before = {one["id"] for one in world.until(lambda: len(mine()) == 3 and mine())}
+    others = len(world.open(code=conflicts)) - 3
+    tried: list[str] = []
+    after = None
+    while True:
+        done = world.replay(code=conflicts, limit=1, after=after)
+        tried += [one["id"] for one in done["results"]]
+        assert len(tried) + done["remaining"] == 3 + others
+        if (after := done["next"]) is None:
+            break
+        world.until(lambda: len(world.open(code=conflicts)) == 3 + others)  # the new one is noted
+    assert before <= set(tried)
+    assert len(tried) == 3 + others
+    world.until(lambda: len(mine()) == 3 and not before & {one["id"] for one in mine()})
+
+
 def test_without_ingest_nothing_is_lost_and_it_is_said(
     world: World, made: Any, problem: Callable[..., Any]
 ) -> None:

@@ -73,6 +73,9 @@ def test_an_empty_quarantine_is_said(terminal: Any, platform: Any) -> None:
     platform.on("GET", "/v1/quarantine/counts", {"items": []})
     platform.on("GET", "/v1/quarantine", {"items": [], "next": None})
     assert "The quarantine is empty." in terminal.run("feedback", "quarantine", "list").stdout
+    narrowed = terminal.run("feedback", "quarantine", "list", "--code", "bogus").stdout
+    assert "Nothing in the quarantine matches." in narrowed
+    assert "is empty" not in narrowed
 
 
 @pytest.mark.parametrize("text", [True, False])
@@ -81,10 +84,16 @@ def test_a_record_is_shown_verbatim(terminal: Any, platform: Any, text: bool) ->
     if not text:
         body = {"body": None, "body_b64": "/3sgbm9wZQ=="}
     shown = ENTRY | body | {"content_type": "application/json", "ce": {"id": "r-1"}}
+    shown |= {"first_code": "request.encoding", "first_detail": "br?", "content_encoding": "br"}
+    shown["replays"] = 1
     platform.on("GET", "/v1/quarantine/abc-0", shown)
     result = terminal.run("feedback", "quarantine", "show", "abc-0")
     assert result.exit_code == 0
     assert ('{"final": "ugly"}' if text else "{ nope") in result.stdout
+    words = " ".join(result.stdout.split())
+    assert "refused for unknown_label" in words
+    assert "at first for request.encoding why then br?" in words
+    assert "content encoding br" in words
     assert terminal.json("feedback", "quarantine", "show", "abc-0") == shown
 
 

@@ -60,7 +60,11 @@ def test_entries_are_noted_once_and_paged_in_both_directions(engine: Engine, uni
             "f3-0",
             "f2-0",
         ]
+        assert ids(
+            pages.page(Selection(), after="f1-0", through="f3-0", limit=9, ascending=True)
+        ) == ["f2-0", "f3-0"]
         assert pages.remaining(Selection(), after="f3-0") == 2
+        assert pages.remaining(Selection(), after="f1-0", through="f4-0") == 3
         assert pages.get("f2-0") == entry(2)
         with pytest.raises(QuarantineEntryNotFound):
             pages.get("nope")

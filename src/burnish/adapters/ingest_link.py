@@ -9,7 +9,7 @@ import structlog
 from burnish.client.http import ApiProblem, Http, Retry, Unreachable
 from burnish.feedback.journey import Place
 from burnish.feedback.model import Rejection
-from burnish.feedback.parse import BATCH, media_type
+from burnish.feedback.parse import is_batch
 from burnish.feedback.quarantine import verbatim
 from burnish.feedback.replay import Answer
 from burnish.kernel.errors import Unavailable
@@ -52,7 +52,7 @@ class IngestLink:
 
     def submit(self, rejection: Rejection) -> Answer:
         """Send a record as it came, wrapping and all. Raises Unavailable if nobody answers."""
-        batch = media_type(rejection.content_type) == BATCH
+        batch = is_batch(rejection.content_type, rejection.ce)
         headers = {"Content-Type": rejection.content_type} | {
             name if name == "traceparent" else f"ce-{name}": quote(value, safe=_PRINTABLE)
             for name, value in rejection.ce.items()
@@ -81,10 +81,15 @@ class IngestLink:
 
 
 def _taken(answer: Any, *, batch: bool) -> Answer:
-    if batch:  # taken apart: each of its events is accepted, or in quarantine by itself
+    if batch:  # taken apart: each of its records is accepted, or in quarantine by itself
         lines = answer["results"]
-        good = sum(line["status"] < HTTPStatus.BAD_REQUEST for line in lines)
-        return Answer(accepted=True, code="accepted", detail=f"{good} of {len(lines)} events")
+        bad = [line for line in lines if line["status"] >= HTTPStatus.BAD_REQUEST]
+        good = f"{len(lines) - len(bad)} of {len(lines)} records are accepted"
+        if not bad:
+            return Answer(accepted=True, code="accepted", detail=f"{good}.")
+        first = bad[0]
+        detail = f"{good}; record {first['index']}, from 0: {first['detail']}"
+        return Answer(accepted=False, code=first["code"], detail=detail)
     return Answer(accepted=True, code="duplicate" if answer["duplicate"] else "accepted")
 
 

@@ -30,7 +30,10 @@ class EntryPage(Struct, kw_only=True):
 class EntryView(Entry, frozen=True, kw_only=True):
     """An entry and its record, verbatim."""
 
+    first_code: str  # what it was refused for when it came; `code` is the newest reason
+    first_detail: str
     content_type: str
+    content_encoding: str  # of a body that could not be expanded
     ce: dict[str, str]
     body: str | None  # None if it is not UTF-8: then `body_b64`
     body_b64: bytes | None
@@ -45,7 +48,7 @@ class ReplayRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     day: str | None = None
     ids: Annotated[list[str], Meta(max_length=MAX_PAGE)] | None = None
     dry_run: bool = False  # judge, but send nothing
-    after: str | None = None
+    after: str | None = None  # `next` of the call before; it knows where the replay is to end
     limit: Annotated[int, Meta(ge=1, le=MAX_PAGE)] = PAGE
 
 
@@ -93,6 +96,9 @@ def get_quarantined(state: State, entry_id: FromPath[str]) -> EntryView:
     record = rejection_at(control.objects.get(entry.key), entry.line)
     return EntryView(
         **msgspec.structs.asdict(entry),
+        first_code=record.code,
+        first_detail=record.detail,
+        content_encoding=record.content_encoding,
         content_type=record.content_type,
         ce=record.ce,
         body=record.body,

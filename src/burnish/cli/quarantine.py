@@ -56,7 +56,9 @@ def list_quarantine(
     if session.out.as_json:
         session.out.line({"counts": counts, "items": items, "next": after})
         return
-    session.out.console.print(_counts(counts))
+    narrowed = any(value is not None for value in asked.values())
+    empty = "Nothing in the quarantine matches." if narrowed else "The quarantine is empty."
+    session.out.console.print(_counts(counts, empty))
     if items:
         session.out.console.print()
         session.out.console.print(_entries(items))
@@ -74,16 +76,20 @@ def show(
     if session.out.as_json:
         session.out.line(found)
         return
+    first = [("at first for", found["first_code"]), ("why then", found["first_detail"])]
+    encoding = found["content_encoding"]
     session.out.console.print(
         facts(
             [
                 ("entry", found["id"]),
                 ("refused for", found["code"]),
                 ("why", found["detail"]),
+                *(first if found["replays"] else []),
                 ("received", moment(found["received_at"])),
                 ("state", found["state"]),
                 ("replays", found["replays"]),
                 ("content type", found["content_type"]),
+                *([("content encoding", encoding)] if encoding else []),
                 *((f"ce-{name}", value) for name, value in found["ce"].items()),
                 ("object", f"{found['key']}, line {found['line']}"),
             ]
@@ -113,7 +119,9 @@ def replay(
 
     For example, once the label is in the policy:
     `burnish feedback replay --code unknown_label --reason "ugly is a label now" --dry-run`.
-    Exit code 1 if any record is still refused, or ingest stopped taking them.
+    A dry run cannot tell what ingest alone knows: conflicts, predictions, the records of a batch.
+    Exit code 1 if any record is still refused, there is no such entry, or ingest stopped taking
+    them.
     """
     if not (entries or code or model or day or everything):
         raise typer.BadParameter("say which: entries, --code, --model, --day, or --all")
@@ -163,7 +171,7 @@ def _report(session: Session, results: list[dict[str, Any]], counts: Counter[str
     session.out.text(words or "There is nothing to replay.")
 
 
-def _counts(counts: list[dict[str, Any]]) -> Any:
+def _counts(counts: list[dict[str, Any]], empty: str) -> Any:
     return table(
         counts,
         [
@@ -174,7 +182,7 @@ def _counts(counts: list[dict[str, Any]]) -> Any:
             ("OLDEST", lambda c: moment(c["oldest"])),
             ("NEWEST", lambda c: moment(c["newest"])),
         ],
-        "The quarantine is empty.",
+        empty,
     )
 
 

@@ -30,6 +30,7 @@ from burnish.kernel.clock import parse_time
 PLAIN: Final = "application/json"
 STRUCTURED: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
+LINES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 EVENT_TYPE: Final = "burnish.feedback.v1"
 
 _OUR_TYPE: Final = re.compile(r"burnish\.feedback\.v\d+", re.ASCII)
@@ -115,6 +116,15 @@ def media_type(content_type: str) -> str:
     'application/json'
     """
     return content_type.partition(";")[0].strip().lower()
+
+
+def is_batch(content_type: str, ce: Mapping[str, str]) -> bool:
+    """Tell whether a message says of itself that it holds several records.
+
+    >>> is_batch("application/x-ndjson; charset=utf-8", {})
+    True
+    """
+    return "specversion" not in ce and media_type(content_type) in {BATCH, *LINES}
 
 
 def envelope(event: Mapping[str, Any]) -> tuple[str, str]:

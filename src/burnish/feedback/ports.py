@@ -267,9 +267,18 @@ class QuarantineStore(Protocol):
     """The index of the quarantine."""
 
     def page(
-        self, selection: Selection, *, after: str | None, limit: int, ascending: bool
+        self,
+        selection: Selection,
+        *,
+        after: str | None,
+        through: str | None = None,
+        limit: int,
+        ascending: bool,
     ) -> list[Entry]:
-        """Return entries by time of receipt, beyond the one that `after` names."""
+        """Return entries by time of receipt, beyond the one that `after` names.
+
+        None was received later than the one that `through` names.
+        """
         ...
 
     def get(self, id_: str) -> Entry:
@@ -280,8 +289,10 @@ class QuarantineStore(Protocol):
         """Count the selected entries by code, model and state; the most numerous first."""
         ...
 
-    def remaining(self, selection: Selection, *, after: str | None) -> int:
-        """Count the open entries of a selection that were received beyond the named one."""
+    def remaining(
+        self, selection: Selection, *, after: str | None, through: str | None = None
+    ) -> int:
+        """Count the open entries of a selection beyond `after` and up to `through`."""
         ...
 
     def settle(self, id_: str, state: EntryState, code: str, detail: str, *, at: datetime) -> None:

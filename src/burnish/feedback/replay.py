@@ -9,14 +9,22 @@ from msgspec import Struct
 
 from burnish.feedback.admission import admit
 from burnish.feedback.model import MalformedFeedback, ModelFacts, NotJson, Rejection
-from burnish.feedback.parse import BATCH, media_type, parse
-from burnish.feedback.ports import QuarantineUnit
-from burnish.feedback.quarantine import Entry, EntryState, Selection, rejection_at, verbatim
+from burnish.feedback.parse import BATCH, is_batch, media_type, parse
+from burnish.feedback.ports import QuarantineStore, QuarantineUnit
+from burnish.feedback.quarantine import (
+    Entry,
+    EntryState,
+    QuarantineEntryNotFound,
+    Selection,
+    rejection_at,
+    verbatim,
+)
 from burnish.kernel.audit import Actor
 from burnish.kernel.errors import BurnishError, InvalidInput, Unavailable
 from burnish.kernel.objects import ObjectNotFound, Objects
 
 PAGE: Final = 200  # entries of one call: a second or two
+_TO: Final = ":"  # between the two entries of a cursor; no id of an entry has one
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -41,7 +49,7 @@ class Replayed(Struct, frozen=True, kw_only=True):
 
     id: str
     state: EntryState
-    code: str  # accepted, duplicate, would_accept, or the reason of the refusal
+    code: str  # accepted, duplicate, would_accept (but for what ingest alone knows), or the reason
     detail: str = ""
 
 
@@ -71,16 +79,27 @@ def replay(
 ) -> Replay:
     """Offer the next open entries of a selection again, in the order in which they came.
 
+    A replay ends with the newest entry that was there at its first call, which the cursor carries
+    on: what is refused anew meanwhile is for another replay.
+
     Every record is judged here first, so that what is still wrong makes no second entry; a dry run
     ends with that. Repeating a call does no harm, however far an earlier one came: what the front
     has already is a duplicate, and counts as accepted.
+
+    Raises QuarantineEntryNotFound, before anything is tried, if an id names no entry.
     """
+    selection = msgspec.structs.replace(selection, state=EntryState.OPEN)
+    last, _, end = (after or "").partition(_TO)
     with units() as unit:
+        if selection.ids:
+            _check_ids(unit.quarantine, selection.ids)
+        if not end:
+            newest = unit.quarantine.page(selection, after=None, limit=1, ascending=False)
+            if not newest:
+                return Replay(results=[], counts={}, remaining=0, next=None)
+            end = newest[0].id
         chosen = unit.quarantine.page(
-            msgspec.structs.replace(selection, state=EntryState.OPEN),
-            after=after,
-            limit=limit,
-            ascending=True,
+            selection, after=last or None, through=end, limit=limit, ascending=True
         )
     results: list[Replayed] = []
     stopped: str | None = None
@@ -110,15 +129,23 @@ def replay(
                 reason=reason,
             )
             unit.commit()
-        last = results[-1].id if results else after
-        left = unit.quarantine.remaining(selection, after=last)
+        last = results[-1].id if results else last
+        left = unit.quarantine.remaining(selection, after=last or None, through=end)
     return Replay(
         results=results,
         counts=counts,
         remaining=left,
-        next=last if left else None,
+        next=f"{last}{_TO}{end}" if left else None,
         stopped=stopped,
     )
+
+
+def _check_ids(store: QuarantineStore, ids: tuple[str, ...]) -> None:
+    named = Selection(ids=ids, state=None)
+    known = {one.id for one in store.page(named, after=None, limit=len(ids), ascending=True)}
+    for id_ in ids:
+        if id_ not in known:
+            raise QuarantineEntryNotFound.of("quarantine entry", id_)
 
 
 def _again(
@@ -151,17 +178,34 @@ def _open(entry: Entry, error: BurnishError) -> Replayed:
 
 
 def _judge(rejection: Rejection, models: Mapping[str, ModelFacts]) -> None:
-    """Raise what is wrong with a record, as far as it can be told without the front."""
+    """Raise what is wrong with a record, as far as it can be told without the front.
+
+    The front alone knows conflicts, predictions, and what is wrong with a record of a batch.
+    """
     body = verbatim(rejection)
-    if media_type(rejection.content_type) != BATCH:
+    if not is_batch(rejection.content_type, rejection.ce):
         admit(parse(body, rejection.content_type, rejection.ce), models)
-        return
-    try:  # it was no batch at all; its events are the front's to judge
+    elif media_type(rejection.content_type) == BATCH:  # its records are the front's to judge
+        _check_array(body)
+    elif not any(_is_object(line) for line in body.split(b"\n")):
+        raise NotJson("None of the batch's lines is a JSON object.")
+
+
+def _check_array(body: bytes) -> None:
+    try:
         msgspec.json.decode(body, type=list[dict[str, Any]])
     except (RecursionError, msgspec.ValidationError) as error:
         raise MalformedFeedback(f"The batch is not a JSON array of events: {error}.") from error
-    except msgspec.DecodeError as error:
+    except (UnicodeDecodeError, msgspec.DecodeError) as error:
         raise NotJson(f"The batch is not JSON: {error}.") from error
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        msgspec.json.decode(line, type=dict[str, Any])
+    except (RecursionError, UnicodeDecodeError, msgspec.DecodeError):
+        return False
+    return True
 
 
 def _codes(results: Sequence[Replayed]) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Final
 
 import structlog
 
-from burnish.feedback.parse import BATCH, PLAIN, media_type
+from burnish.feedback.parse import PLAIN, is_batch
 from burnish.feedback.ports import Directory
 from burnish.ingest.bodies import TooLarge
 from burnish.ingest.messages import Message
@@ -16,9 +16,6 @@ _log = structlog.get_logger("burnish.ingest")
 
 MOST_RECORDS: Final = 100  # in one message: it is acknowledged, or delivered again, as a whole
 _MAX_CONTENT_TYPE: Final = 255
-_BATCHES: Final = frozenset(
-    {BATCH, "application/x-ndjson", "application/ndjson", "application/jsonl"}
-)
 
 
 class Poison(InvalidInput):
@@ -65,7 +62,7 @@ class Intake:
         if len(message.body) > self._cap:
             error = TooLarge(f"The message has more than {self._cap} bytes.", limit=self._cap)
             await self._records.refuse(message, error)
-        elif "specversion" not in message.ce and media_type(message.content_type) in _BATCHES:
+        elif is_batch(message.content_type, message.ce):
             await self._records.batch(message, published, most=MOST_RECORDS)
         else:
             await self._records.one(message, published)

@@ -3,7 +3,17 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Engine, func, literal, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Tuple,
+    func,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 
 from burnish.adapters.sql.engine import writing
 from burnish.adapters.sql.rows import columns, inserting, read
@@ -46,10 +56,17 @@ class QuarantineStore:
         self._connection = connection
 
     def page(
-        self, selection: Selection, *, after: str | None, limit: int, ascending: bool
+        self,
+        selection: Selection,
+        *,
+        after: str | None,
+        through: str | None = None,
+        limit: int,
+        ascending: bool,
     ) -> list[Entry]:
-        """Return entries by time of receipt, beyond the one that `after` names."""
-        query = select(quarantine).where(*_conditions(selection), *self._beyond(after, ascending))
+        """Return entries by time of receipt, beyond `after` and none later than `through`."""
+        chosen = [*_conditions(selection), *self._beyond(after, ascending), *self._until(through)]
+        query = select(quarantine).where(*chosen)
         order = _ORDER if ascending else [column.desc() for column in _ORDER]
         rows = self._connection.execute(query.order_by(*order).limit(limit))
         return [read(row, Entry) for row in rows.mappings()]
@@ -78,9 +95,12 @@ class QuarantineStore:
         )
         return [read(row, Count) for row in self._connection.execute(query).mappings()]
 
-    def remaining(self, selection: Selection, *, after: str | None) -> int:
-        """Count the open entries of a selection that were received beyond the named one."""
-        chosen = [*_conditions(selection), *self._beyond(after, ascending=True)]
+    def remaining(
+        self, selection: Selection, *, after: str | None, through: str | None = None
+    ) -> int:
+        """Count the open entries of a selection beyond `after` and up to `through`."""
+        bounds = [*self._beyond(after, ascending=True), *self._until(through)]
+        chosen = [*_conditions(selection), *bounds]
         query = select(func.count()).select_from(quarantine)
         query = query.where(quarantine.c.state == EntryState.OPEN, *chosen)
         return self._connection.execute(query).scalar_one()
@@ -99,9 +119,15 @@ class QuarantineStore:
     def _beyond(self, after: str | None, ascending: bool) -> list[ColumnElement[bool]]:
         if after is None:
             return []
-        last = self.get(after)
-        place, bound = tuple_(*_ORDER), tuple_(literal(last.received_at, Moment()), last.id)
+        place, bound = tuple_(*_ORDER), self._place(after)
         return [place > bound if ascending else place < bound]
+
+    def _until(self, through: str | None) -> list[ColumnElement[bool]]:
+        return [] if through is None else [tuple_(*_ORDER) <= self._place(through)]
+
+    def _place(self, id_: str) -> Tuple:
+        entry = self.get(id_)
+        return tuple_(literal(entry.received_at, Moment()), entry.id)
 
 
 def _conditions(selection: Selection) -> list[ColumnElement[bool]]:
