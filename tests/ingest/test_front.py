@@ -310,7 +310,7 @@ def test_it_says_how_it_is(front: Any, record: Any) -> None:
         'burnish_feedback_accepted_total{model="laundry"} 1.0',
         'burnish_feedback_duplicate_total{model="laundry"} 1.0',
         'burnish_feedback_quarantined_total{code="unknown_label",model="laundry"} 1.0',
-        'burnish_feedback_rejected_total{code="auth.required"} 1.0',
+        'burnish_feedback_rejected_total{code="auth.required",model=""} 1.0',
         "burnish_spool_backlog_records 1.0",
         "burnish_spool_sync_seconds_count 1.0",
         "burnish_spool_group_records_sum 1.0",
@@ -318,6 +318,16 @@ def test_it_says_how_it_is(front: Any, record: Any) -> None:
         assert line in text
     lag = next(one for one in text.splitlines() if one.startswith("burnish_ingestion_lag_seconds "))
     assert 0 < float(lag.split()[1]) < 60
+
+
+def test_what_has_no_room_is_counted_by_its_model(stopped: Any, record: Any) -> None:
+    stopped.start(high_water_bytes=0)
+    batch = b"\n".join(stopped.encode(record(number)) for number in (2, 3))
+    for path, body in (("/v1/feedback", record(1)), ("/v1/feedback/batch", batch)):
+        status, answer = stopped.post(path, body, content_type="application/x-ndjson")
+        assert (status, answer["code"]) == (429, "backpressure")
+    line = 'burnish_feedback_rejected_total{code="backpressure",model="laundry"} 3.0'
+    assert line in stopped.get("/metrics")[1].decode()
 
 
 def test_it_is_not_ready_before_a_directory_is_published(stopped: Any, record: Any) -> None:

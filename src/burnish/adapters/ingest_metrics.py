@@ -77,7 +77,10 @@ class IngestMetrics:
             "feedback_quarantined", "Records kept in quarantine, by why.", "code", "model"
         )
         self._rejected = counter(
-            "feedback_rejected", "Requests refused unread and kept nowhere, by why.", "code"
+            "feedback_rejected",
+            "Good records that had no room, and requests refused unread, by why.",
+            "code",
+            "model",
         )
         self._sync = histogram("spool_sync_seconds", "One group's sync to disk.", _SYNC_S)
         self._group = histogram("spool_group_records", "Records that shared one sync.", _RECORDS)
@@ -137,9 +140,9 @@ class IngestMetrics:
         """Count one record kept in quarantine."""
         self._quarantined.labels(code, model).inc()
 
-    def rejected(self, code: str) -> None:
-        """Count one request refused unread."""
-        self._rejected.labels(code).inc()
+    def rejected(self, code: str, model: str = "") -> None:
+        """Count a good record that the log did not take, or a request refused unread: no model."""
+        self._rejected.labels(code, model).inc()
 
     def synced(self, seconds: float, records: int) -> None:
         """Note one group commit."""

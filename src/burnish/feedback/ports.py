@@ -186,8 +186,8 @@ class Meter(Protocol):
         """Count one record kept in quarantine; `model` is empty if it is not known."""
         ...
 
-    def rejected(self, code: str) -> None:
-        """Count one request that was refused unread, and kept nowhere."""
+    def rejected(self, code: str, model: str = "") -> None:
+        """Count a good record that the log did not take, or a request refused unread: no model."""
         ...
 
     def synced(self, seconds: float, records: int) -> None:

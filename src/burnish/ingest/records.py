@@ -120,6 +120,7 @@ class Records:
 
         def kept(receipts: Receipts) -> None:
             if isinstance(receipts, BurnishError):
+                self._meter.rejected(receipts.code, verdict.model)
                 done(receipts)
             elif receipts[0].outcome is Outcome.CONFLICT:
                 done(None)
@@ -186,7 +187,14 @@ class Records:
         await self._check_predictions(verdicts, models)
         good = [one for one in verdicts if one.incoming is not None]
         if good:
-            receipts = await self._appends.append([one.incoming for one in good if one.incoming])
+            try:
+                receipts = await self._appends.append(
+                    [one.incoming for one in good if one.incoming]
+                )
+            except BurnishError as refusal:
+                for verdict in good:
+                    self._meter.rejected(refusal.code, verdict.model)
+                raise
             for verdict, receipt in zip(good, receipts, strict=True):
                 self._settle(verdict, receipt)
         bad = [(one, one.error) for one in verdicts if one.error is not None]
